@@ -1,0 +1,84 @@
+# One Makefile, not recursive; dependencies are written by the compiler; everything lands under build/.
+OUT     ?= build
+CFLAGS  ?= -O2 -g
+prefix  ?= /usr/local
+DEBS    := gcc libc6-dev make pkg-config bison flex protobuf-c-compiler openssl \
+           $(patsubst %,lib%-dev,protobuf-c ssl zmq3 lmdb jansson)
+TESTDEBS := libcmocka-dev python3 python3-zmq stunnel4 procps
+PKGS    := openssl libprotobuf-c libzmq lmdb jansson
+WARN    := -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wvla -Wundef -Wpointer-arith -Wwrite-strings \
+           -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
+SANFLAG := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+PKGINC  := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+BASE     = -std=c17 -D_GNU_SOURCE -I. -I$(OUT) $(PKGINC) -fPIC -fvisibility=hidden \
+           -fstack-protector-strong $(or $(SANFLAG),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2) -MMD -MP
+LINK     = $(CC) $(CFLAGS) $(SANFLAG) $(LDFLAGS) -Wl,-z,relro,-z,now,--as-needed
+LIBS     = $(shell pkg-config --libs $(PKGS)) -lpthread
+obj      = $(patsubst %.c,$(OUT)/%.o,$(wildcard $(addsuffix /*.c,$1)))
+bin      = $(patsubst %.c,$(OUT)/%,$(wildcard $1/*.c))
+PB      := $(patsubst %.proto,$(OUT)/%.pb-c.o,$(wildcard proto/*.proto))
+GRAM    := $(patsubst %,$(OUT)/%.o,$(basename $(wildcard broker/conf/*.[yl])))
+GEN_H   := $(PB:.o=.h) $(patsubst %.y,$(OUT)/%.h,$(wildcard broker/conf/*.y)) $(OUT)/liaison-codes.h
+PROTO   := $(call obj,proto) $(PB)
+LIB     := $(call obj,client/lib) $(PROTO)
+MAINS   := $(patsubst %,$(OUT)/%/main.o,broker client/cli client/audit)
+PROGS   := $(addprefix $(OUT)/,liaisond liaison liaison-audit)
+UNITS   := $(call bin,tests/unit)
+FUZZERS := $(call bin,tests/fuzz)
+BENCHES := $(call bin,tests/bench)
+E2E     := $(wildcard tests/e2e/[0-9]*)
+OURS    := $(sort $(filter-out $(PB),$(LIB)) $(call obj,broker broker/* client/* tests/unit tests/fuzz tests/bench))
+
+all: $(PROGS) $(OUT)/libliaison.so.1 $(OUT)/libliaison.a
+$(OUT)/liaisond:      $(call obj,broker broker/*) $(GRAM) $(PROTO)
+$(OUT)/liaison:       $(call obj,client/cli client/json) $(LIB)
+$(OUT)/liaison-audit: $(call obj,client/audit client/json) $(LIB)
+$(OUT)/parts.a: $(filter-out $(MAINS),$(sort $(call obj,broker/* client/*) $(GRAM) $(PROTO))) # all but the main()s
+$(OUT)/libliaison.a: $(OUT)/liaison.o
+$(OUT)/%.a: ; rm -f $@ && $(AR) rcs $@ $^
+$(OUT)/liaison.o: $(LIB) ; $(LD) -r -o $@ $^ && objcopy --localize-hidden $@ # its inner names clash with nobody's
+$(OUT)/libliaison.so.1: $(LIB) client/lib/liaison.map
+	$(LINK) -shared -Wl,-soname,libliaison.so.1,--version-script=client/lib/liaison.map $(if $(SAN),,-Wl,-z,defs) \
+	    -o $@ $(LIB) $(shell pkg-config --libs openssl libprotobuf-c)
+$(UNITS) $(FUZZERS) $(BENCHES): %: %.o $(OUT)/parts.a
+$(UNITS): LDLIBS += -lcmocka
+$(FUZZERS): LDLIBS += -fsanitize=fuzzer
+$(OUT)/tests/unit/test_store: LDLIBS += -Wl,--wrap=mdb_txn_commit
+$(PROGS) $(UNITS) $(FUZZERS) $(BENCHES): ; $(LINK) -pie -o $@ $^ $(LIBS) $(LDLIBS)
+
+$(OURS): $(OUT)/%.o: %.c | $(GEN_H) ; @mkdir -p $(@D) && $(CC) $(BASE) $(WARN) $(CFLAGS) -c -o $@ $<
+$(PB) $(GRAM): %.o: %.c | $(GEN_H) ; $(CC) $(BASE) -w $(CFLAGS) -c -o $@ $< # written by tools: no house warnings
+$(OUT)/%.pb-c.c $(OUT)/%.pb-c.h: %.proto ; @mkdir -p $(@D) && protoc-c --c_out=$(OUT) $<
+$(OUT)/%.c $(OUT)/%.h: %.y ; @mkdir -p $(@D) && bison -Wall -Werror --defines=$(OUT)/$*.h -o $(OUT)/$*.c $<
+$(OUT)/%.c: %.l ; @mkdir -p $(@D) && flex -o $@ $<
+$(OUT)/liaison-codes.h: proto/liaison.proto # enum Code under its C names; installed beside liaison.h
+	@mkdir -p $(@D) && awk 'BEGIN {print "#pragma once\nenum liaison_code {"} /^enum Code/ {on = 1} /^}/ {on = 0} \
+	    on && $$2 == "=" {sub(/^CODE_/, "", $$1); print "    LIAISON_" $$1 " = " $$3 + 0 ","} END {print "};"}' $< >$@
+
+check: layers all $(UNITS)
+	@OUT=$(OUT) tests/run $(UNITS) $(E2E)
+test: testdeps ; $(MAKE) check
+demo: deps ; $(MAKE) all && OUT=$(OUT) tests/e2e/demo
+bench: all $(BENCHES) ; @OUT=$(OUT) tests/bench/run
+asan: testdeps ; $(MAKE) check OUT=build/asan-$(CC) SAN=address,undefined WERROR=1 CFLAGS="-O1 -g"
+tsan: testdeps ; TSAN_OPTIONS=suppressions=$(CURDIR)/tests/tsan.supp $(MAKE) check OUT=build/tsan-$(CC) SAN=thread WERROR=1
+fuzz-%: # finds stay in build/fuzz/NAME, seeds lie in tests/data/fuzz/NAME
+	$(MAKE) CC=clang OUT=build/fuzz SAN=address,undefined,fuzzer-no-link build/fuzz/tests/fuzz/fuzz_$*
+	mkdir -p build/fuzz/$* && build/fuzz/tests/fuzz/fuzz_$* -max_total_time=$(or $(FOR),60) build/fuzz/$* \
+	    $(wildcard tests/data/fuzz/$*)
+lint: ; cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+	    --suppress=missingIncludeSystem -I. -I$(OUT) broker client proto
+layers: ; @tests/layers
+deps: ; @tests/deps $(DEBS)
+testdeps: ; @tests/deps $(DEBS) $(TESTDEBS)
+install: all
+	install -D -t $(DESTDIR)$(prefix)/bin $(PROGS) certs/liaison-ca
+	install -D -m644 -t $(DESTDIR)$(prefix)/share/liaison certs/liaison-ca.cnf
+	install -D -m644 -t $(DESTDIR)$(prefix)/include client/lib/liaison.h $(OUT)/liaison-codes.h
+	install -D -m644 -t $(DESTDIR)$(prefix)/lib $(OUT)/libliaison.a $(OUT)/libliaison.so.1
+	ln -sf libliaison.so.1 $(DESTDIR)$(prefix)/lib/libliaison.so
+clean: ; rm -rf build
+-include $(shell find $(OUT) -name '*.d' 2>/dev/null)
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all check test demo bench asan tsan lint layers deps testdeps install clean
