@@ -1,0 +1,66 @@
+#pragma once
+/* What gates and the core tell each other: a call belongs to whoever holds it, and is handed over by pointer.
+ *
+ * A gate sends the core what its peers ask; the core sends back answers and pushes, after the commit that holds them.
+ * Calls travel in chains (`next`), one ZeroMQ message a chain, over inproc PAIR sockets. */
+#include "liaison-codes.h"
+#include "proto/arena.h"
+#include "proto/liaison.pb-c.h"
+#include "proto/tls.h"
+
+enum call_kind {
+    /* gate -> core */
+    CALL_OPENED,    /* a named peer said Hello: peer, hello_id; answered with Welcome once the session is logged */
+    CALL_CLOSED,    /* that session is over; no answer */
+    CALL_FRAME,     /* one call of that session */
+    CALL_STRANGERS, /* count peers failed before a certificate verified, for `code`; no answer */
+    CALL_REFUSED,   /* a peer with a verified certificate was not let in: peer, code; no answer */
+    CALL_CUT,       /* a live session failed the check again: peer, code; no answer */
+    CALL_CRL,       /* a new CRL is in force: digest; no answer */
+    CALL_STOP,      /* commit what is there and end */
+    /* core -> gate */
+    CALL_ANSWER, /* reply to an earlier call of this session */
+    CALL_PUSH,   /* a frame with id 0 */
+    CALL_ENDED,  /* the core has ended; nothing more comes */
+};
+
+struct call {
+    struct call *next;
+    enum call_kind kind;
+    uint64_t session;    /* never used again; top 8 bits are the gate */
+    struct arena *arena; /* holds all below; NULL if there is nothing */
+
+    struct tls_identity *peer; /* OPENED, REFUSED, CUT */
+    uint64_t frame_id;
+
+    /* FRAME, judged by the gate. `frame` is never NULL; `code` is LIAISON_OK if the gate found nothing wrong. */
+    const Liaison__V1__Frame *frame;
+    size_t frame_bytes;
+    const Liaison__V1__Envelope *envelope;    /* of submit and check */
+    const Liaison__V1__Action *action;        /* of act */
+    const char **section_names;               /* names[i] of the i-th section of submit, check or act */
+    uint8_t signer[32];                       /* SHA-256 of the certificate that signed */
+    enum liaison_code code;                   /* also of STRANGERS, REFUSED, CUT */
+    const char *why;                          /* a sentence in the arena or constant, or NULL */
+    uint64_t count;                           /* STRANGERS */
+    uint8_t digest[32];                       /* CRL: SHA-256 of its file */
+
+    /* ANSWER, PUSH: one encoded Frame, in the arena. */
+    struct slice reply;
+};
+
+/* Gives: a cleared call with an arena of its own, or NULL when memory is out. */
+struct call *call_new(enum call_kind kind, uint64_t session);
+
+/* Releases a call (not its `next`). NULL is harmless. */
+void call_free(struct call *c);
+
+/* Hands the chain over. *c is the other thread's after LIAISON_OK, still ours after LIAISON_BUSY (the pipe is full; never on the core's side). */
+MUST_CHECK
+enum liaison_code call_send(void *zmq_socket, struct call *c);
+
+/* The next chain, or NULL if none is waiting. */
+struct call *call_recv(void *zmq_socket);
+
+/* Address of gate number g's pair: "inproc://gate-0". `out` has room for 32. The core binds before gates connect. */
+const char *call_address(unsigned g, char out[32]);

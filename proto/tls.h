@@ -1,0 +1,101 @@
+#pragma once
+/* Who somebody is: the TLS policy, certificate profiles, names, chains and revocation. The same for broker and client.
+ *
+ * A certificate is taken only if all of this holds: it chains to a root of the trust file through issuing certificates in
+ * that file or sent along; every certificate of the chain but the root is checked against a valid, unexpired CRL; the leaf
+ * has exactly the key usage and extended key usage of its profile, a P-256 key, and exactly one SAN, a URI
+ * spiffe://LABEL.NETWORK/ROLE/PATH. CN is never read.
+ * Source: PROTOCOL.md, "Certificates"; RFC 5280; SPIFFE-ID.md. */
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+
+#include "liaison-codes.h"
+#include "proto/id.h"
+
+enum tls_use {
+    TLS_USE_SIGN,   /* {digitalSignature; clientAuth}: agencies and auditors, for login and signatures */
+    TLS_USE_SEAL,   /* {keyAgreement; 1.3.6.1.4.1.58888.1.1 "liaison sealing"}: never logs in */
+    TLS_USE_BROKER, /* {digitalSignature; serverAuth} */
+};
+
+enum tls_role { TLS_AGENCY, TLS_AUDITOR, TLS_BROKER, TLS_APPROVER };
+
+/* What a checked certificate says. */
+struct tls_identity {
+    enum tls_role role;
+    char name[ID_NAME_MAX + 1]; /* "fr/lyon/probation": registrar's label, then the path */
+    uint8_t certificate[32];    /* SHA-256 of its DER */
+    int64_t not_after_unix;     /* earliest end in its chain */
+};
+
+/* Roots, issuing certificates and CRLs, read once and never changed: safe to share between threads. */
+struct tls_trust;
+
+/* Reads trust: `ca_file` (PEM: root and issuing certificates), `crl_file` (PEM: one CRL per CA).
+ *
+ * After LIAISON_OK *out holds one reference. On error `why` is a sentence with file and reason.
+ * Errors: LIAISON_FILE, LIAISON_CRL (none for a CA, or expired at `now_unix`), LIAISON_CERTIFICATE, LIAISON_MEMORY. */
+MUST_CHECK
+enum liaison_code tls_trust_load(const char *network, const char *ca_file, const char *crl_file, int64_t now_unix,
+                                 struct tls_trust **out, char *why, size_t why_len);
+struct tls_trust *tls_trust_share(struct tls_trust *t); /* one more reference; any thread */
+void tls_trust_free(struct tls_trust *t);               /* one less; NULL is harmless; any thread */
+
+/* Earliest nextUpdate of its CRLs, seconds since 1970. */
+int64_t tls_trust_crl_ends(const struct tls_trust *t);
+
+/* The CRLs as DER, in the order of the file. Borrows: lives as long as t. Returns how many there are. */
+size_t tls_trust_crls(const struct tls_trust *t, const struct slice **out);
+
+/* SHA-256 of the CRL file's bytes. */
+void tls_trust_crl_sha256(const struct tls_trust *t, uint8_t out[32]);
+
+/* Checks a certificate for `use` at `now_unix` and says whose it is. `others` are further issuing certificates, may be NULL.
+ *
+ * *out is set only after LIAISON_OK; on error `why` (may be NULL) is a sentence.
+ * Errors: LIAISON_CERTIFICATE, LIAISON_EXPIRED, LIAISON_REVOKED, LIAISON_CRL, LIAISON_PROFILE, LIAISON_IDENTITY. */
+MUST_CHECK
+enum liaison_code tls_check(const struct tls_trust *t, X509 *leaf, STACK_OF(X509) *others, enum tls_use use,
+                            int64_t now_unix, struct tls_identity *out, char *why, size_t why_len);
+
+/* The same for DER bytes; trailing bytes are refused (LIAISON_CERTIFICATE). */
+MUST_CHECK
+enum liaison_code tls_check_der(const struct tls_trust *t, struct slice der, enum tls_use use, int64_t now_unix,
+                                struct tls_identity *out, char *why, size_t why_len);
+
+/* Parses a SAN URI under `network`: "spiffe://fr.practicies.example/agency/lyon/probation" -> TLS_AGENCY,
+ * "fr/lyon/probation". An approver's name is its agency's; "/approver/NAME" is left out. False if it is not exactly of that form. */
+MUST_CHECK
+bool tls_parse_uri(struct slice uri, const char *network, enum tls_role *role, char name[ID_NAME_MAX + 1]);
+
+enum tls_side { TLS_SERVER_SIDE, TLS_CLIENT_SIDE };
+
+/* A context with the whole policy: TLS 1.3 only, no tickets, no cache, no renegotiation, X25519 and P-256, AES-GCM and
+ * ChaCha20, ALPN "liaison/1" (offered by clients, taken when offered), peer certificate required and checked by tls_check (server side:
+ * TLS_USE_SIGN; client side: TLS_USE_BROKER), RELEASE_BUFFERS, partial and moving writes. It holds a reference to `t`.
+ * `certificate_file` holds the leaf and then its issuing certificates, PEM. The key file must be readable by its owner only.
+ *
+ * Errors: LIAISON_FILE, LIAISON_PERMISSION, LIAISON_PROFILE (own certificate fails its check), LIAISON_CERTIFICATE,
+ *         LIAISON_EXPIRED, LIAISON_REVOKED, LIAISON_IDENTITY, LIAISON_CRL, LIAISON_MEMORY. */
+MUST_CHECK
+enum liaison_code tls_context(struct tls_trust *t, enum tls_side side, const char *certificate_file, const char *key_file,
+                              SSL_CTX **out, char *why, size_t why_len);
+
+/* Whose certificate the peer showed. Borrows from ssl. NULL before the handshake is done. */
+const struct tls_identity *tls_peer(const SSL *ssl);
+
+/* Why the peer's certificate was refused during the handshake; LIAISON_TLS if it was something else. `why` gets a sentence. */
+enum liaison_code tls_refusal(const SSL *ssl, char *why, size_t why_len);
+
+/* Checks the peer of a live session again under other trust. Errors as tls_check. */
+MUST_CHECK
+enum liaison_code tls_check_again(SSL *ssl, const struct tls_trust *fresh, int64_t now_unix, char *why, size_t why_len);
+
+/* Reads a private key, PEM, P-256. The file must be a regular file that only its owner can read.
+ * Gives: *out, to be released with EVP_PKEY_free. Errors: LIAISON_FILE, LIAISON_PERMISSION, LIAISON_PROFILE (not P-256). */
+MUST_CHECK
+enum liaison_code tls_load_key(const char *path, EVP_PKEY **out, char *why, size_t why_len);
+
+/* Reads the first certificate of a PEM file as DER. Gives: *der, to be released with OPENSSL_free. Errors: LIAISON_FILE. */
+MUST_CHECK
+enum liaison_code tls_load_certificate(const char *path, uint8_t **der, size_t *len, char *why, size_t why_len);
