@@ -18,7 +18,7 @@ enum zmtp_event {
     ZMTP_GREETED,  /* the peer's greeting is right: send our READY */
     ZMTP_READY,    /* the peer's READY is right: messages may flow */
     ZMTP_MESSAGE,  /* a message frame: body, more */
-    ZMTP_PING,     /* answer with zmtp_pong(body) */
+    ZMTP_PING,     /* answer with zmtp_pong(); body is its context */
     ZMTP_PONG,     /* the peer lives */
     ZMTP_IGNORE,   /* SUBSCRIBE, CANCEL or an unknown command of a ready peer: nothing to do */
     ZMTP_REFUSED,  /* the peer sent ERROR: body is its reason */
@@ -36,6 +36,7 @@ struct zmtp {
     enum zmtp_side side;
     int phase;          /* private to zmtp.c */
     size_t message_max; /* bytes of one message frame */
+    bool too_long;      /* with ZMTP_BAD: a message past message_max, nothing worse */
 };
 
 void zmtp_init(struct zmtp *z, enum zmtp_side side, size_t message_max);
