@@ -1,0 +1,314 @@
+/* The store on LMDB: opening, and becoming the only writer. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "broker/store/lmdb.h"
+
+enum { FORMAT = 1 };
+
+static const char URL_SCHEME[] = "lmdb:";
+static const char META_NAME[] = "lmdb.meta";
+static const char DATA_FILE[] = "data.mdb";
+static const char LEADER_FILE[] = "leader.lock";
+
+__attribute__((format(printf, 4, 5))) static enum liaison_code
+explain(enum liaison_code code, char *why, size_t why_len, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(why, why_len, fmt, args);
+    va_end(args);
+    return code;
+}
+
+/* ---------------------------------------------------------------- the directory */
+
+static enum liaison_code sync_parent(const char *dir, char *why, size_t why_len)
+{
+    char parent[4096];
+    if ((size_t)snprintf(parent, sizeof parent, "%s/..", dir) >= sizeof parent)
+        return explain(LIAISON_CONFIG, why, why_len, "store %s: the name is too long",
+                       dir);
+    int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int rc = fd < 0 || fsync(fd) != 0 ? errno : 0;
+    if (fd >= 0)
+        close(fd);
+    return rc == 0 ? LIAISON_OK
+                   : explain(lmdb_meaning(rc), why, why_len,
+                             "store %s: cannot sync the directory above: %s", dir,
+                             strerror(rc));
+}
+
+static enum liaison_code open_directory(struct store *s, const char *dir, char *why,
+                                        size_t why_len)
+{
+    if (mkdir(dir, 0700) == 0) {
+        enum liaison_code code = sync_parent(dir, why, why_len);
+        if (code != LIAISON_OK)
+            return code;
+    } else if (errno != EEXIST) {
+        return explain(lmdb_meaning(errno), why, why_len,
+                       "store %s: cannot make the directory: %s", dir, strerror(errno));
+    }
+    s->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct stat st;
+    if (s->dir_fd < 0 || fstat(s->dir_fd, &st) != 0)
+        return explain(lmdb_meaning(errno), why, why_len, "store %s: %s", dir,
+                       strerror(errno));
+    if ((st.st_mode & 077) != 0)
+        return explain(LIAISON_PERMISSION, why, why_len,
+                       "store %s: others may enter it (mode %03o, wanted 700)", dir,
+                       (unsigned)st.st_mode & 0777);
+    return LIAISON_OK;
+}
+
+/* An empty or missing data file is a new store to LMDB. If it was led before, it is one that has lost everything. */
+static enum liaison_code check_files(struct store *s, const char *dir, char *why,
+                                     size_t why_len)
+{
+    struct stat st;
+    bool data = fstatat(s->dir_fd, DATA_FILE, &st, 0) == 0;
+    if (data && (st.st_mode & 077) != 0)
+        return explain(LIAISON_PERMISSION, why, why_len,
+                       "store %s/%s: others may read it (mode %03o, wanted 600)", dir,
+                       DATA_FILE, (unsigned)st.st_mode & 0777);
+    bool empty = !data || st.st_size == 0;
+    if (empty && faccessat(s->dir_fd, LEADER_FILE, F_OK, 0) == 0)
+        return explain(LIAISON_DAMAGED, why, why_len,
+                       "store %s: it has been in use, and %s is %s", dir, DATA_FILE,
+                       data ? "empty" : "gone");
+    return LIAISON_OK;
+}
+
+/* ---------------------------------------------------------------- open */
+
+static enum liaison_code open_environment(struct store *s, const char *dir,
+                                          const struct store_settings *settings,
+                                          char *why, size_t why_len)
+{
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    int dead = 0;
+    MDB_stat st;
+    int rc = mdb_env_create(&s->env);
+    if (rc == 0)
+        rc = mdb_env_set_mapsize(s->env, (size_t)(settings->map_bytes / page * page));
+    if (rc == 0)
+        rc = mdb_env_set_maxdbs(s->env, (MDB_dbi)s->n_tables + 1);
+    if (rc == 0)
+        rc = mdb_env_open(s->env, dir, MDB_NOTLS, 0600);
+    if (rc == 0)
+        rc = mdb_reader_check(s->env, &dead); /* the killed would hold pages for ever */
+    if (rc == 0)
+        rc = mdb_env_stat(s->env, &st);
+    if (rc != 0)
+        return explain(lmdb_meaning(rc), why, why_len, "store %s: %s", dir,
+                       mdb_strerror(rc));
+    s->ordinary_pages = (settings->map_bytes - settings->reserve_bytes) / st.ms_psize;
+    return LIAISON_OK;
+}
+
+static int put_format(struct store *s, MDB_txn *txn)
+{
+    uint8_t format[4];
+    be32_put(format, FORMAT);
+    MDB_val key = lmdb_val(slice_text("format")),
+            value = lmdb_val(slice(format, sizeof format));
+    int rc = mdb_put(txn, s->meta, &key, &value, MDB_NOOVERWRITE);
+    return rc == MDB_KEYEXIST ? 0 : rc;
+}
+
+/* Opens every table in one transaction. Returns LMDB's code; MDB_NOTFOUND if one is not there and shall not be made. */
+static int open_tables(struct store *s, const struct store_table *tables, bool make)
+{
+    unsigned txn_flags = make ? 0 : MDB_RDONLY, dbi_flags = make ? MDB_CREATE : 0;
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(s->env, NULL, txn_flags, &txn);
+    if (rc != 0)
+        return rc;
+    rc = mdb_dbi_open(txn, META_NAME, dbi_flags, &s->meta);
+    for (size_t i = 0; rc == 0 && i < s->n_tables; i++) {
+        rc = mdb_dbi_open(txn, tables[i].name, dbi_flags, &s->tables[i].dbi);
+        s->tables[i].log = tables[i].log;
+    }
+    if (rc == 0 && make)
+        rc = put_format(s, txn);
+    if (rc != 0) {
+        mdb_txn_abort(txn);
+        return rc;
+    }
+    return mdb_txn_commit(txn);
+}
+
+/* Reads format and head with the transaction that later scans use again. */
+static enum liaison_code read_meta(struct store *s, const char *dir, bool *fresh,
+                                   char *why, size_t why_len)
+{
+    int rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &s->reader);
+    if (rc != 0)
+        return explain(lmdb_meaning(rc), why, why_len, "store %s: %s", dir,
+                       mdb_strerror(rc));
+    MDB_val key = lmdb_val(slice_text("format")), value;
+    uint32_t format = 0;
+    rc = mdb_get(s->reader, s->meta, &key, &value);
+    if (rc == 0 && value.mv_size == 4)
+        format = be32_get(value.mv_data);
+    struct lmdb_head h = {0};
+    if (rc == 0)
+        rc = lmdb_get_head(s, s->reader, &h);
+    mdb_txn_reset(s->reader);
+    if (rc != 0 && rc != MDB_NOTFOUND)
+        return explain(LIAISON_DAMAGED, why, why_len,
+                       "store %s: cannot read its head: %s", dir, mdb_strerror(rc));
+    if (format != FORMAT)
+        return explain(LIAISON_DAMAGED, why, why_len,
+                       "store %s: format %" PRIu32 ", this program reads format %d", dir,
+                       format, FORMAT);
+    *fresh = !h.committed;
+    return LIAISON_OK;
+}
+
+static enum liaison_code check_settings(const struct store_settings *settings,
+                                        const char *dir, char *why, size_t why_len)
+{
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    if (settings->map_bytes / page < 32 || settings->map_bytes > SIZE_MAX ||
+        settings->map_bytes > INT64_MAX)
+        return explain(LIAISON_CONFIG, why, why_len,
+                       "store %s: a map of %" PRIu64 " bytes is out of range", dir,
+                       settings->map_bytes);
+    if (settings->reserve_bytes >= settings->map_bytes)
+        return explain(LIAISON_CONFIG, why, why_len,
+                       "store %s: a reserve of %" PRIu64
+                       " bytes leaves nothing of the map",
+                       dir, settings->reserve_bytes);
+    return LIAISON_OK;
+}
+
+static enum liaison_code open_all(struct store *s, const char *dir,
+                                  const struct store_table *tables,
+                                  const struct store_settings *settings, bool *fresh,
+                                  char *why, size_t why_len)
+{
+    enum liaison_code code = open_directory(s, dir, why, why_len);
+    if (code == LIAISON_OK)
+        code = check_files(s, dir, why, why_len);
+    if (code == LIAISON_OK)
+        code = open_environment(s, dir, settings, why, why_len);
+    if (code != LIAISON_OK)
+        return code;
+    /* Another process may lead: write only if something is missing. */
+    int rc = open_tables(s, tables, false);
+    if (rc == MDB_NOTFOUND)
+        rc = open_tables(s, tables, true);
+    /* LMDB does not sync the directory of the files that it makes. */
+    if (rc == 0 && fsync(s->dir_fd) != 0)
+        rc = errno;
+    if (rc != 0)
+        return explain(lmdb_meaning(rc), why, why_len,
+                       "store %s: cannot open its tables: %s", dir, mdb_strerror(rc));
+    return read_meta(s, dir, fresh, why, why_len);
+}
+
+enum liaison_code store_open(const char *url, const struct store_table *tables,
+                             size_t n_tables, const struct store_settings *settings,
+                             struct store **out, bool *fresh, char *why, size_t why_len)
+{
+    if (strncmp(url, URL_SCHEME, sizeof URL_SCHEME - 1) != 0 ||
+        url[sizeof URL_SCHEME - 1] == '\0')
+        return explain(LIAISON_CONFIG, why, why_len,
+                       "store %s: \"lmdb:DIRECTORY\" wanted", url);
+    const char *dir = url + sizeof URL_SCHEME - 1;
+    enum liaison_code code = check_settings(settings, dir, why, why_len);
+    if (code != LIAISON_OK)
+        return code;
+    struct store *s = calloc(1, sizeof *s + n_tables * sizeof s->tables[0]);
+    if (s == NULL)
+        return explain(LIAISON_MEMORY, why, why_len, "store %s: out of memory", dir);
+    s->n_tables = n_tables;
+    s->dir_fd = s->leader_fd = -1;
+    bool is_fresh = false;
+    code = open_all(s, dir, tables, settings, &is_fresh, why, why_len);
+    if (code != LIAISON_OK) {
+        store_close(s);
+        return code;
+    }
+    *fresh = is_fresh;
+    *out = s;
+    return LIAISON_OK;
+}
+
+void store_close(struct store *s)
+{
+    if (s == NULL)
+        return;
+    if (s->batch.txn != NULL)
+        store_abort(&s->batch);
+    if (s->reader != NULL)
+        mdb_txn_abort(s->reader);
+    if (s->env != NULL)
+        mdb_env_close(s->env);
+    if (s->leader_fd >= 0)
+        close(s->leader_fd);
+    if (s->dir_fd >= 0)
+        close(s->dir_fd);
+    free(s);
+}
+
+/* ---------------------------------------------------------------- lead */
+
+/* A record lock, not flock(): a child such as the notary would inherit the latter and keep it after our death. It is ours
+ * alone until close, as nothing else in the process opens the file. */
+static enum liaison_code take_lock(struct store *s)
+{
+    if (s->leader_fd >= 0)
+        return LIAISON_FENCED; /* leads already */
+    int fd =
+        openat(s->dir_fd, LEADER_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return lmdb_failure(s, "open leader.lock", errno);
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(fd, F_SETLK, &whole) != 0) {
+        bool taken = errno == EAGAIN || errno == EACCES;
+        enum liaison_code code =
+            taken ? LIAISON_FENCED : lmdb_failure(s, "lock leader.lock", errno);
+        close(fd);
+        return code;
+    }
+    s->leader_fd = fd;
+    return fsync(s->dir_fd) == 0 ? LIAISON_OK : lmdb_failure(s, "fsync", errno);
+}
+
+enum liaison_code store_lead(struct store *s, uint64_t *epoch)
+{
+    if (s->broken)
+        return LIAISON_IO;
+    enum liaison_code code = take_lock(s);
+    if (code != LIAISON_OK)
+        return code;
+    MDB_txn *txn;
+    struct lmdb_head h;
+    int rc = mdb_txn_begin(s->env, NULL, 0, &txn);
+    if (rc != 0)
+        return lmdb_failure(s, "begin", rc);
+    rc = lmdb_get_head(s, txn, &h);
+    h.head.epoch++;
+    if (rc == 0 || rc == MDB_NOTFOUND)
+        rc = lmdb_put_head(s, txn, &h);
+    if (rc == 0)
+        rc = lmdb_count_pages(s, txn, &s->used_pages);
+    if (rc != 0) {
+        mdb_txn_abort(txn);
+        return lmdb_failure(s, "lead", rc);
+    }
+    rc = mdb_txn_commit(txn);
+    if (rc != 0)
+        return lmdb_failure(s, "commit", rc);
+    *epoch = s->epoch = h.head.epoch;
+    return LIAISON_OK;
+}
