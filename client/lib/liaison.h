@@ -85,7 +85,8 @@ LIAISON_API void liaison_free(struct liaison *l);
  *
  * An empty value unsets. Setting who and where (the first twelve) closes a connection that stands.
  * Errors: LIAISON_USAGE (no such key), LIAISON_FIELD (value of the wrong form), LIAISON_MEMORY. */
-LIAISON_API enum liaison_code liaison_set(struct liaison *l, const char *key, const char *value);
+LIAISON_API enum liaison_code liaison_set(struct liaison *l, const char *key,
+                                          const char *value);
 
 /* Why the last call on `l` failed and what to do next; "" if it succeeded. Valid until the next call on `l` or on
  * something made with it. Never NULL. */
@@ -101,12 +102,14 @@ LIAISON_API enum liaison_code liaison_connect(struct liaison *l);
 LIAISON_API void liaison_close(struct liaison *l);
 
 /* The Frame with the broker's last Welcome. Borrows: until the next call on `l`. LIAISON_USAGE before the first connection. */
-LIAISON_API enum liaison_code liaison_welcome(struct liaison *l, const uint8_t **frame, size_t *len);
+LIAISON_API enum liaison_code liaison_welcome(struct liaison *l, const uint8_t **frame,
+                                              size_t *len);
 
 /* ------------------------------------------------------------------------------------------------ referrals */
 
 /* Gives: *out, an empty referral. */
-LIAISON_API enum liaison_code liaison_referral_new(struct liaison *l, struct liaison_referral **out);
+LIAISON_API enum liaison_code liaison_referral_new(struct liaison *l,
+                                                   struct liaison_referral **out);
 LIAISON_API void liaison_referral_free(struct liaison_referral *r);
 
 /* Fills one field. Words are those of liaison.proto in lower case with '-', without their prefix.
@@ -123,18 +126,20 @@ LIAISON_API void liaison_referral_free(struct liaison_referral *r);
  *     due_unix_ms       number; with urgency date
  *     officer           default: the handle's
  *     case_id           32 hex digits; default: fresh. Referrals of one liaison_seal that set none share one
- *     offer             32 hex digits; default: not an offer
  *     caused_by_from, caused_by_id    the referral this one continues
- *     id, version       to seal version n+1 of a referral again; default: a fresh id, version 1
+ *     id                a UUIDv7 of the last 30 days; default: fresh
  *     created_unix_ms   default: now, when sealed
  *
  * Errors: LIAISON_USAGE (no such key, or already sealed), LIAISON_FIELD (names key and value), LIAISON_MEMORY. */
-LIAISON_API enum liaison_code liaison_referral_set(struct liaison_referral *r, const char *key, const char *value);
+LIAISON_API enum liaison_code liaison_referral_set(struct liaison_referral *r,
+                                                   const char *key, const char *value);
 
 /* Adds a section, copied: `name` a word ("identity"), content_type such as "application/json".
  * Errors: LIAISON_USAGE (sealed), LIAISON_FIELD (name, or given twice), LIAISON_LIMIT (more than 32), LIAISON_MEMORY. */
-LIAISON_API enum liaison_code liaison_referral_section(struct liaison_referral *r, const char *name,
-                                                       const char *content_type, const void *content, size_t len);
+LIAISON_API enum liaison_code liaison_referral_section(struct liaison_referral *r,
+                                                       const char *name,
+                                                       const char *content_type,
+                                                       const void *content, size_t len);
 
 /* Seals every section of r[0..n-1] (n 1..1024) to its recipient and signs them with one signature. The recipients' sealing
  * certificates come from the broker's directory and are checked here: chain, name, profile, revocation. The referrals do
@@ -142,17 +147,21 @@ LIAISON_API enum liaison_code liaison_referral_section(struct liaison_referral *
  *
  * Errors: those of liaison_connect (unless the certificates are known), LIAISON_FIELD (which, in the message), LIAISON_RECIPIENT
  *         (no such agency), LIAISON_SEAL (it publishes no sealing certificate that holds), LIAISON_USAGE (one is sealed). */
-LIAISON_API enum liaison_code liaison_seal(struct liaison *l, struct liaison_referral *const *r, size_t n);
+LIAISON_API enum liaison_code liaison_seal(struct liaison *l,
+                                           struct liaison_referral *const *r, size_t n);
 
 /* Signs sealed referrals again, with one signature: after the signing certificate was renewed. Their envelopes stay. */
-LIAISON_API enum liaison_code liaison_sign(struct liaison *l, struct liaison_referral *const *r, size_t n);
+LIAISON_API enum liaison_code liaison_sign(struct liaison *l,
+                                           struct liaison_referral *const *r, size_t n);
 
 /* The sealed referral as a SignedReferral. Borrows: as long as r is not signed again. LIAISON_USAGE if it is not sealed. */
-LIAISON_API enum liaison_code liaison_referral_bytes(const struct liaison_referral *r, const uint8_t **bytes, size_t *len);
+LIAISON_API enum liaison_code liaison_referral_bytes(const struct liaison_referral *r,
+                                                     const uint8_t **bytes, size_t *len);
 
 /* Gives: *out, the sealed referral that these bytes are; they are copied and sent exactly so.
  * Errors: LIAISON_MALFORMED, LIAISON_FIELD, LIAISON_ID, LIAISON_MEMORY. */
-LIAISON_API enum liaison_code liaison_referral_from_bytes(struct liaison *l, const void *bytes, size_t len,
+LIAISON_API enum liaison_code liaison_referral_from_bytes(struct liaison *l,
+                                                          const void *bytes, size_t len,
                                                           struct liaison_referral **out);
 
 /* The id of a sealed referral, "" before. Borrows: as long as r. */
@@ -161,7 +170,8 @@ LIAISON_API const char *liaison_referral_id(const struct liaison_referral *r);
 /* ------------------------------------------------------------------------------------------------ moves */
 
 /* Gives: *out, an empty action. */
-LIAISON_API enum liaison_code liaison_action_new(struct liaison *l, struct liaison_action **out);
+LIAISON_API enum liaison_code liaison_action_new(struct liaison *l,
+                                                 struct liaison_action **out);
 LIAISON_API void liaison_action_free(struct liaison_action *a);
 
 /* Fills one field.
@@ -174,18 +184,24 @@ LIAISON_API void liaison_action_free(struct liaison_action *a);
  *     officer, purpose, basis    default: the handle's
  *
  * Errors: as liaison_referral_set. */
-LIAISON_API enum liaison_code liaison_action_set(struct liaison_action *a, const char *key, const char *value);
+LIAISON_API enum liaison_code liaison_action_set(struct liaison_action *a,
+                                                 const char *key, const char *value);
 
 /* Adds a section that flows back. Errors: as liaison_referral_section. */
-LIAISON_API enum liaison_code liaison_action_section(struct liaison_action *a, const char *name, const char *content_type,
+LIAISON_API enum liaison_code liaison_action_section(struct liaison_action *a,
+                                                     const char *name,
+                                                     const char *content_type,
                                                      const void *content, size_t len);
 
 /* Seals and signs; liaison_act does it when it was not done. Errors: as liaison_seal. */
-LIAISON_API enum liaison_code liaison_action_seal(struct liaison *l, struct liaison_action *a);
+LIAISON_API enum liaison_code liaison_action_seal(struct liaison *l,
+                                                  struct liaison_action *a);
 
 /* As their namesakes for referrals; the bytes are a SignedAction. */
-LIAISON_API enum liaison_code liaison_action_bytes(const struct liaison_action *a, const uint8_t **bytes, size_t *len);
-LIAISON_API enum liaison_code liaison_action_from_bytes(struct liaison *l, const void *bytes, size_t len,
+LIAISON_API enum liaison_code liaison_action_bytes(const struct liaison_action *a,
+                                                   const uint8_t **bytes, size_t *len);
+LIAISON_API enum liaison_code liaison_action_from_bytes(struct liaison *l,
+                                                        const void *bytes, size_t len,
                                                         struct liaison_action **out);
 
 /* ------------------------------------------------------------------------------------------------ calls that wait
@@ -202,28 +218,38 @@ enum liaison_flag {
 };
 
 /* True afterwards: the referral is durable, its ledger entry with it, and it waits in the recipient's mailbox. */
-LIAISON_API enum liaison_code liaison_submit(struct liaison *l, const struct liaison_referral *r, uint32_t flags,
+LIAISON_API enum liaison_code liaison_submit(struct liaison *l,
+                                             const struct liaison_referral *r,
+                                             uint32_t flags,
                                              struct liaison_answer **answer);
 
 /* Asks what liaison_submit would be told. LIAISON_OK: it would pass. With another code the answer names the rules. */
-LIAISON_API enum liaison_code liaison_check(struct liaison *l, const struct liaison_referral *r, uint32_t flags,
+LIAISON_API enum liaison_code liaison_check(struct liaison *l,
+                                            const struct liaison_referral *r,
+                                            uint32_t flags,
                                             struct liaison_answer **answer);
 
 /* Makes a move. */
-LIAISON_API enum liaison_code liaison_act(struct liaison *l, struct liaison_action *a, struct liaison_answer **answer);
+LIAISON_API enum liaison_code liaison_act(struct liaison *l, struct liaison_action *a,
+                                          struct liaison_answer **answer);
 
 /* Reads a referral with its granted sections and moves: a disclosure, logged. Verify and open them with liaison_verify. */
-LIAISON_API enum liaison_code liaison_open_referral(struct liaison *l, const char *from, const char *id,
+LIAISON_API enum liaison_code liaison_open_referral(struct liaison *l, const char *from,
+                                                    const char *id,
                                                     struct liaison_answer **answer);
 
-/* Lets the broker push `messages` and `bytes` more than it may now. Granted again by itself after a reconnect. */
-LIAISON_API enum liaison_code liaison_grant(struct liaison *l, uint32_t messages, uint64_t bytes);
+/* Lets the broker have `messages` and `bytes` more unacknowledged with us than it may now. An acknowledgement gives room
+ * back, so one grant lasts; after a reconnect it is granted again by itself. */
+LIAISON_API enum liaison_code liaison_grant(struct liaison *l, uint32_t messages,
+                                            uint64_t bytes);
 
 /* The next delivery. LIAISON_TIMEOUT after timeout_ms without one; negative: waits for ever. */
-LIAISON_API enum liaison_code liaison_next(struct liaison *l, int timeout_ms, struct liaison_answer **delivery);
+LIAISON_API enum liaison_code liaison_next(struct liaison *l, int timeout_ms,
+                                           struct liaison_answer **delivery);
 
 /* Takes n deliveries out of the mailbox for good. */
-LIAISON_API enum liaison_code liaison_ack(struct liaison *l, const uint64_t *mailbox, const uint64_t *lease, size_t n);
+LIAISON_API enum liaison_code liaison_ack(struct liaison *l, const uint64_t *mailbox,
+                                          const uint64_t *lease, size_t n);
 
 /* A query asks for pages. kind and its keys (numbers are decimal, all optional unless said):
  *
@@ -232,11 +258,14 @@ LIAISON_API enum liaison_code liaison_ack(struct liaison *l, const uint64_t *mai
  *     directory   agency; kind; area; limit
  *     entries     agency; referral: id; event: submit | accept | ... (EVENT_ words); from_ns; until_ns; limit   (auditors)
  */
-LIAISON_API enum liaison_code liaison_query_new(struct liaison *l, const char *kind, struct liaison_query **out);
-LIAISON_API enum liaison_code liaison_query_set(struct liaison_query *q, const char *key, const char *value);
+LIAISON_API enum liaison_code liaison_query_new(struct liaison *l, const char *kind,
+                                                struct liaison_query **out);
+LIAISON_API enum liaison_code liaison_query_set(struct liaison_query *q, const char *key,
+                                                const char *value);
 
 /* The next page. Its frame holds Cards, Entries or Agencies. LIAISON_USAGE when there is none left. */
-LIAISON_API enum liaison_code liaison_query_next(struct liaison_query *q, struct liaison_answer **answer);
+LIAISON_API enum liaison_code liaison_query_next(struct liaison_query *q,
+                                                 struct liaison_answer **answer);
 
 /* 1 if liaison_query_next has a page to fetch, else 0. */
 LIAISON_API int liaison_query_more(const struct liaison_query *q);
@@ -248,17 +277,22 @@ LIAISON_API void liaison_query_free(struct liaison_query *q);
  * runs the connection, so that many calls share one write. Answers come in any order. What is not answered within
  * timeout_ms gets an answer of the library's own, LIAISON_TIMEOUT. */
 
-LIAISON_API enum liaison_code liaison_send_submit(struct liaison *l, const struct liaison_referral *r, uint32_t flags,
-                                                  uint64_t *call);
-LIAISON_API enum liaison_code liaison_send_act(struct liaison *l, struct liaison_action *a, uint64_t *call);
-LIAISON_API enum liaison_code liaison_send_grant(struct liaison *l, uint32_t messages, uint64_t bytes, uint64_t *call);
-LIAISON_API enum liaison_code liaison_send_ack(struct liaison *l, const uint64_t *mailbox, const uint64_t *lease, size_t n,
+LIAISON_API enum liaison_code liaison_send_submit(struct liaison *l,
+                                                  const struct liaison_referral *r,
+                                                  uint32_t flags, uint64_t *call);
+LIAISON_API enum liaison_code liaison_send_act(struct liaison *l,
+                                               struct liaison_action *a, uint64_t *call);
+LIAISON_API enum liaison_code liaison_send_grant(struct liaison *l, uint32_t messages,
+                                                 uint64_t bytes, uint64_t *call);
+LIAISON_API enum liaison_code liaison_send_ack(struct liaison *l, const uint64_t *mailbox,
+                                               const uint64_t *lease, size_t n,
                                                uint64_t *call);
 
 /* Runs the connection (connecting if need be) until an answer or a delivery is there. LIAISON_OK: *answer holds it, be it
  * good or bad: liaison_answer_code says which. timeout_ms 0 only does what can be done at once; negative: no limit.
  * Errors: LIAISON_TIMEOUT (nothing yet), and those of liaison_connect that waiting does not cure. */
-LIAISON_API enum liaison_code liaison_receive(struct liaison *l, int timeout_ms, struct liaison_answer **answer);
+LIAISON_API enum liaison_code liaison_receive(struct liaison *l, int timeout_ms,
+                                              struct liaison_answer **answer);
 
 /* Calls queued or in flight. */
 LIAISON_API size_t liaison_outstanding(const struct liaison *l);
@@ -285,11 +319,14 @@ LIAISON_API const char *liaison_answer_text(const struct liaison_answer *a);
 LIAISON_API const char *liaison_answer_kind(const struct liaison_answer *a);
 
 /* The exact Frame that came, for programs that decode it (liaison.proto). 0 bytes when kind is "local". */
-LIAISON_API const uint8_t *liaison_answer_frame(const struct liaison_answer *a, size_t *len);
+LIAISON_API const uint8_t *liaison_answer_frame(const struct liaison_answer *a,
+                                                size_t *len);
 
 /* Of accepted, duplicate, refused: the LedgerEntry, its commitment key, its number and ledger time. */
-LIAISON_API const uint8_t *liaison_answer_entry(const struct liaison_answer *a, size_t *len);
-LIAISON_API const uint8_t *liaison_answer_opening(const struct liaison_answer *a, size_t *len);
+LIAISON_API const uint8_t *liaison_answer_entry(const struct liaison_answer *a,
+                                                size_t *len);
+LIAISON_API const uint8_t *liaison_answer_opening(const struct liaison_answer *a,
+                                                  size_t *len);
 LIAISON_API uint64_t liaison_answer_seq(const struct liaison_answer *a);
 LIAISON_API uint64_t liaison_answer_time_ns(const struct liaison_answer *a);
 
@@ -302,7 +339,8 @@ LIAISON_API const char *liaison_answer_granted(const struct liaison_answer *a, s
 
 /* The rules behind a refusal or decision: canonical text, and where it stands (file:line). NULL past the last. */
 LIAISON_API const char *liaison_answer_rule(const struct liaison_answer *a, size_t i);
-LIAISON_API const char *liaison_answer_rule_where(const struct liaison_answer *a, size_t i);
+LIAISON_API const char *liaison_answer_rule_where(const struct liaison_answer *a,
+                                                  size_t i);
 
 /* Of deliver: what liaison_ack wants; and the attempt, above 1 if it may have been seen before. */
 LIAISON_API uint64_t liaison_answer_mailbox(const struct liaison_answer *a);
@@ -320,11 +358,13 @@ LIAISON_API size_t liaison_answer_signed(const struct liaison_answer *a);
  * now; its sections match the signed digests; of a view: the action belongs to the referral. Only then say "signature verified".
  * Gives: *out. Errors: LIAISON_USAGE (no such i), LIAISON_SIGNATURE, LIAISON_SIGNER, LIAISON_DIGEST, LIAISON_NETWORK, LIAISON_FIELD,
  *         LIAISON_MALFORMED, LIAISON_CERTIFICATE, LIAISON_EXPIRED, LIAISON_REVOKED, LIAISON_PROFILE, LIAISON_CRL, LIAISON_CONFIG. */
-LIAISON_API enum liaison_code liaison_verify(struct liaison *l, const struct liaison_answer *a, size_t i,
+LIAISON_API enum liaison_code liaison_verify(struct liaison *l,
+                                             const struct liaison_answer *a, size_t i,
                                              struct liaison_letter **out);
 
 /* The same for the bytes of a SignedReferral (`what` "referral") or SignedAction ("action"). */
-LIAISON_API enum liaison_code liaison_verify_bytes(struct liaison *l, const char *what, const void *bytes, size_t len,
+LIAISON_API enum liaison_code liaison_verify_bytes(struct liaison *l, const char *what,
+                                                   const void *bytes, size_t len,
                                                    struct liaison_letter **out);
 
 /* Wipes what was opened. */
@@ -333,7 +373,8 @@ LIAISON_API void liaison_letter_free(struct liaison_letter *t);
 /* "referral" or "action"; who signed; the signed bytes (Envelope or Action). Borrow as long as the letter. */
 LIAISON_API const char *liaison_letter_kind(const struct liaison_letter *t);
 LIAISON_API const char *liaison_letter_signer(const struct liaison_letter *t);
-LIAISON_API const uint8_t *liaison_letter_bytes(const struct liaison_letter *t, size_t *len);
+LIAISON_API const uint8_t *liaison_letter_bytes(const struct liaison_letter *t,
+                                                size_t *len);
 
 /* Names of the sections that came with it, and who can open each. NULL past the last. */
 LIAISON_API const char *liaison_letter_section(const struct liaison_letter *t, size_t i);
@@ -343,8 +384,9 @@ LIAISON_API const char *liaison_letter_reader(const struct liaison_letter *t, si
  * name. Borrows: content and content_type as long as the letter. content has a NUL behind it.
  * Errors: LIAISON_NOT_FOUND (no such section), LIAISON_SEAL (not to be opened with this key, not in the one profile, or moved from
  *         elsewhere), LIAISON_CONFIG (no seal_key set), LIAISON_FILE, LIAISON_PERMISSION. */
-LIAISON_API enum liaison_code liaison_letter_open(struct liaison *l, struct liaison_letter *t, const char *name,
-                                                  const uint8_t **content, size_t *len, const char **content_type);
+LIAISON_API enum liaison_code
+liaison_letter_open(struct liaison *l, struct liaison_letter *t, const char *name,
+                    const uint8_t **content, size_t *len, const char **content_type);
 
 #ifdef __cplusplus
 }
