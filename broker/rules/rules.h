@@ -57,19 +57,26 @@ struct rules_line {
 };
 
 struct rules_decision {
-    enum liaison_code code; /* LIAISON_OK, _RECIPIENT, _UNKNOWN_AGENCY (the sender), _DENIED, _NOT_ALLOWED, _SECTIONS, _TOO_LARGE */
-    uint32_t granted;       /* bit i: sections[i] may pass */
-    const struct rules_line *lines[RULES_MATCHED_MAX]; /* that made it: the denies, or all matching allows (and section denies) */
+    enum liaison_code
+        code; /* LIAISON_OK, _RECIPIENT, _UNKNOWN_AGENCY (the sender), _DENIED, _NOT_ALLOWED, _SECTIONS, _TOO_LARGE */
+    uint32_t granted; /* bit i: sections[i] may pass */
+    const struct rules_line *lines
+        [RULES_MATCHED_MAX]; /* that made it: the denies, or all matching allows (and section denies) */
     size_t n_lines;
-    Liaison__V1__Reveal reveal;  /* strictest: ON_ACCEPT before ON_DELIVERY */
-    const char *const *returns;  /* sections that may flow back: union of matching allows; default {outcome} */
+    Liaison__V1__Reveal reveal; /* strictest: ON_ACCEPT before ON_DELIVERY */
+    const char *const *
+        returns; /* sections that may flow back: union of matching allows; default {outcome} */
     size_t n_returns;
-    const char *keep; /* "2y" or "" */
+    const char *keep;          /* "2y" or "" */
+    const struct rules *rules; /* that decided; borrowed */
 };
 
 /* Decides. Lists in *out live in `a`; texts live as long as r. With no memory left it denies (LIAISON_MEMORY).
  * A deny's `when minor` matches YES and UNKNOWN, an allow's only YES. */
-void rules_decide(const struct rules *r, const struct rules_question *q, struct arena *a, struct rules_decision *out);
+void rules_decide(const struct rules *r, const struct rules_question *q, struct arena *a,
+                  struct rules_decision *out);
 
-/* One sentence about the decision for people: "denied by fr-lyon.conf:12: deny any any from kind school ...". */
-const char *rules_explain(const struct rules_decision *d, const struct rules_question *q, struct arena *a);
+/* One sentence about the decision for people: "denied by fr-lyon.conf:12: deny any any from kind school ...". The set that
+ * decided must still be held. Never NULL; lives in `a` or for ever. */
+const char *rules_explain(const struct rules_decision *d, const struct rules_question *q,
+                          struct arena *a);

@@ -1,0 +1,97 @@
+#pragma once
+/* Makes a rule set out of plain data, and answers what only its maker asks: which rules can never match.
+ *
+ * conf/ reads the text and names what is wrong with it; here only the promises of the data are checked. */
+#include "broker/rules/rules.h"
+
+enum {
+    RULES_AGENCIES_MAX = 65536,
+    RULES_RULES_MAX = 4096,
+    RULES_WORDS_MAX = 65536, /* different categories, purposes, bases and sections */
+};
+
+enum rules_party_kind { RULES_ANY, RULES_KIND, RULES_GROUP, RULES_AGENCY };
+
+/* Whom a rule speaks of: "any", "kind ngo", "group care" or an agency. */
+struct rules_party {
+    enum rules_party_kind kind;
+    const char *name; /* NULL for RULES_ANY */
+};
+
+struct rules_parties {
+    const struct rules_party *list;
+    size_t n;
+};
+
+/* A condition's words. Neither `any` nor a word: the condition was not given. */
+struct rules_words {
+    const char *const *list;
+    size_t n;
+    bool any;
+};
+
+struct rules_draft_rule {
+    bool deny;
+    Liaison__V1__Type type; /* UNSPECIFIED: any */
+    const char *category;   /* NULL: any */
+    struct rules_parties from, to;
+    bool within_area, when_minor;
+    struct rules_words purposes, bases, sections, returns;
+    Liaison__V1__Reveal reveal; /* UNSPECIFIED: on accept */
+    uint64_t max_bytes;         /* 0: as many as the broker takes */
+    const char *where;          /* file:line */
+};
+
+struct rules_draft_group {
+    const char *name;
+    const char *const *members;
+    size_t n;
+};
+
+struct rules_draft_auditor {
+    const char *name, *area; /* area "any": all */
+};
+
+/* All of a rule set. No name is declared twice, no set holds an element twice, every name used is declared. */
+struct rules_draft {
+    const char *network;
+    const char *keep; /* "" or NULL: no limit is set */
+    const struct rules_agency *agencies;
+    size_t n_agencies;
+    const struct rules_draft_group *groups;
+    size_t n_groups;
+    const struct rules_draft_auditor *auditors;
+    size_t n_auditors;
+    const struct rules_draft_rule *rules;
+    size_t n_rules;
+    const struct slice *texts; /* exact text of the files, in the order read */
+    size_t n_texts;
+};
+
+/* Makes the set; it keeps nothing of the draft.
+ * Gives: *out, one reference. Errors: LIAISON_CONFIG (the draft breaks a promise or a limit), LIAISON_MEMORY. */
+MUST_CHECK
+enum liaison_code rules_build(const struct rules_draft *d, struct rules **out);
+
+/* One line that says all a rule means: fixed word order, single spaces, sets sorted, an allow's defaults written out.
+ * Its SHA-256 after "liaison/1 rule\n" is the rule's id. Lives in `a`; NULL when memory is out. */
+const char *rules_canonical(const struct rules_draft_rule *rule, struct arena *a);
+
+/* Rules stand in the order of their canonical texts, so that the order of files and lines decides nothing. */
+size_t rules_count(const struct rules *r);
+
+/* Rule number i; *draft_index (may be NULL) is where it stood in the draft. Borrows: lives as long as r. */
+const struct rules_line *rules_line_at(const struct rules *r, size_t i,
+                                       size_t *draft_index);
+
+enum rules_reach {
+    RULES_REACHED,      /* some question meets this rule and it makes a difference */
+    RULES_NO_SENDER,    /* nobody is named by `from` */
+    RULES_NO_RECIPIENT, /* nobody is named by `to` */
+    RULES_NO_PAIR, /* `within area`: no such recipient lies in such a sender's area */
+    RULES_BEATEN,  /* an allow, all of which one deny refuses: *other */
+    RULES_TWICE,   /* says the same as the rule before it: *other */
+};
+
+/* Whether rule number i can ever matter. *other is the number of the rule that stands in its way. */
+enum rules_reach rules_reach(const struct rules *r, size_t i, size_t *other);

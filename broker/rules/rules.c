@@ -1,0 +1,66 @@
+#include "broker/rules/set.h"
+
+struct rules *rules_share(struct rules *r)
+{
+    atomic_fetch_add_explicit(&r->references, 1, memory_order_relaxed);
+    return r;
+}
+
+void rules_free(struct rules *r)
+{
+    /* acq_rel: whoever drops the last reference sees what every other holder did */
+    if (r != NULL &&
+        atomic_fetch_sub_explicit(&r->references, 1, memory_order_acq_rel) == 1)
+        arena_free(r->arena);
+}
+
+const char *rules_network(const struct rules *r)
+{
+    return r->network;
+}
+
+void rules_set_id(const struct rules *r, uint8_t out[32])
+{
+    memcpy(out, r->set_id, sizeof r->set_id);
+}
+
+const struct rules_agency *rules_agency(const struct rules *r, const char *name)
+{
+    const struct member *m = (const struct member *)table_find(&r->by_agency, name);
+
+    return m != NULL ? &m->agency : NULL;
+}
+
+const struct rules_agency *rules_agency_at(const struct rules *r, size_t i)
+{
+    return i < r->n_agencies ? &r->agencies[i].agency : NULL;
+}
+
+const char *rules_auditor_area(const struct rules *r, const char *name)
+{
+    const struct auditor *a = (const struct auditor *)table_find(&r->by_auditor, name);
+
+    return a != NULL ? a->area : NULL;
+}
+
+bool rules_area_within(const char *area, const char *within)
+{
+    size_t n = strlen(within);
+
+    if (strcmp(within, "any") == 0)
+        return true;
+    return strncmp(area, within, n) == 0 && (area[n] == '\0' || area[n] == '/');
+}
+
+size_t rules_count(const struct rules *r)
+{
+    return r->n_rules;
+}
+
+const struct rules_line *rules_line_at(const struct rules *r, size_t i,
+                                       size_t *draft_index)
+{
+    if (draft_index != NULL)
+        *draft_index = r->rules[i].draft_index;
+    return &r->rules[i].line;
+}
