@@ -1,0 +1,90 @@
+#pragma once
+/* The broker's settings and its rules, read from text. One grammar serves both; they may stand in one file or in two.
+ *
+ * A statement begins with the first word at the left margin; indented lines continue it, and so does a line that begins
+ * with '}'. '#' begins a comment. Every error of a run is reported as FILE:LINE:COLUMN, what was expected, the line and a
+ * caret. Only text is judged: whether certificates, keys and folders are there is main's business.
+ * Source: PROTOCOL.md, "Rules"; `liaisond template`. */
+#include <stdio.h>
+
+#include "broker/ops/log.h"
+#include "broker/rules/rules.h"
+
+enum {
+    CONF_FILE_MAX = 16 << 20, /* bytes of one file */
+    CONF_ERRORS_MAX = 100,    /* reported in one run */
+    CONF_LISTEN_MAX = 16,
+    CONF_GATES_MAX = 16,
+};
+
+struct conf_listen {
+    const char *address; /* IPv4 or IPv6, numeric, without brackets */
+    uint16_t port;       /* 0: the kernel picks */
+};
+
+/* `limit NAME VALUE`; `liaisond --help` prints defaults and bounds from the same table. */
+struct conf_limits {
+    uint64_t message_bytes;        /* of one ZeroMQ message */
+    uint64_t sections;             /* of one referral */
+    uint64_t window;               /* calls a session may have unanswered */
+    uint64_t credit_bytes;         /* output a session may have unread */
+    uint64_t tls_timeout_ms;       /* to finish the TLS handshake */
+    uint64_t zmtp_timeout_ms;      /* to finish ZMTP's after that */
+    uint64_t hello_timeout_ms;     /* to say Hello after that */
+    uint64_t idle_ms;              /* silence that ends a session */
+    uint64_t ping_ms;              /* silence after which we ask */
+    uint64_t lease_ms;             /* to acknowledge a delivery */
+    uint64_t sessions;             /* at once */
+    uint64_t sessions_per_agency;  /* at once */
+    uint64_t sessions_per_address; /* at once */
+    uint64_t handshakes;           /* in progress at once */
+    uint64_t page;                 /* rows of one page */
+};
+
+/* Paths are as written, made relative to the file that names them. All texts live as long as the struct's arena. */
+struct conf {
+    struct arena *arena;
+    struct conf_listen listen[CONF_LISTEN_MAX];
+    size_t n_listen;
+    const char *store_url; /* "lmdb:DIR" */
+    const char *store_key; /* the key-encryption key's file, outside the store */
+    uint64_t map_bytes, reserve_bytes;
+    const char *certificate, *key, *ca, *crl, *directory;
+    const char *rules_file; /* NULL: the rules stand in the settings file */
+    const char *user;       /* NULL: stay who we are */
+    enum log_level log;
+    unsigned gates;
+    struct conf_limits limits;
+    struct rules *rules; /* one reference */
+};
+
+/* Reads a settings file and the rules that it names or holds.
+ *
+ * After LIAISON_OK *out is whole and conf_free() is due. Otherwise *out is untouched and `errors` has been told everything.
+ * Errors: LIAISON_FILE (it cannot be read), LIAISON_CONFIG (its text is wrong), LIAISON_MEMORY. */
+MUST_CHECK
+enum liaison_code conf_load(const char *path, struct conf *out, FILE *errors);
+
+/* Releases all of it and drops the reference to the rules. Harmless on a zeroed struct. */
+void conf_free(struct conf *c);
+
+/* Reads the same file again for its rules alone, as a running broker does on SIGHUP; settings are judged but not taken.
+ * Gives: *out, one reference. Errors: as conf_load. */
+MUST_CHECK
+enum liaison_code conf_load_rules(const char *path, struct rules **out, FILE *errors);
+
+/* `liaisond check FILE`: judges a settings file with its rules, or a rules file alone, and says in one line per file on `out`
+ * what it holds. Errors: as conf_load. */
+MUST_CHECK
+enum liaison_code conf_check(const char *path, FILE *out, FILE *errors);
+
+/* Judges a text as a rules file called `name`. For tests and fuzzers.
+ * Gives: *out, one reference. Errors: LIAISON_CONFIG, LIAISON_MEMORY. */
+MUST_CHECK
+enum liaison_code conf_read_rules(const char *name, struct slice text, struct rules **out, FILE *errors);
+
+/* Prints a commented settings file and a commented rules file to start from; both pass `liaisond check`. */
+void conf_print_template(FILE *out);
+
+/* Prints every setting and limit with its meaning, default and bounds. */
+void conf_print_settings(FILE *out);

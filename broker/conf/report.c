@@ -1,0 +1,178 @@
+#include "broker/conf/report.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "broker/conf/conf.h"
+
+enum { MESSAGE_MAX = 1000, EXCERPT_MAX = 160, BEFORE_MAX = 100 };
+
+struct problem {
+    struct place at;
+    const char *text;
+    size_t number; /* keeps the sort stable */
+};
+
+struct report {
+    struct arena *arena;
+    struct problem list[CONF_ERRORS_MAX];
+    size_t n, count;
+    bool no_memory;
+};
+
+struct report *report_new(struct arena *a)
+{
+    struct report *r = arena_zero(a, sizeof *r);
+
+    if (r != NULL)
+        r->arena = a;
+    return r;
+}
+
+void report_memory(struct report *r)
+{
+    r->no_memory = true;
+}
+
+size_t report_count(const struct report *r)
+{
+    return r->count;
+}
+
+bool report_full(const struct report *r)
+{
+    return r->count > CONF_ERRORS_MAX;
+}
+
+bool report_no_memory(const struct report *r)
+{
+    return r->no_memory;
+}
+
+/* What stands in a file goes to a terminal: control characters do not. */
+static void defuse(char *text)
+{
+    for (; *text != '\0'; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            *text = '?';
+}
+
+void report_error(struct report *r, struct place at, const char *fmt, ...)
+{
+    char text[MESSAGE_MAX];
+    va_list args;
+
+    r->count++;
+    if (r->n == CONF_ERRORS_MAX)
+        return;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    defuse(text);
+    const char *kept = (const char *)arena_copy(r->arena, slice_text(text));
+
+    if (kept == NULL) {
+        r->no_memory = true;
+        return;
+    }
+    r->list[r->n] = (struct problem){at, kept, r->n};
+    r->n++;
+}
+
+/* ---------------------------------------------------------------- printing */
+
+static bool starts_character(uint8_t byte)
+{
+    return (byte & 0xc0) != 0x80;
+}
+
+/* The line that `at` lies in, without its end. */
+static struct slice line_of(const struct place *at, size_t *before)
+{
+    struct slice t = at->file->text;
+    size_t start = at->at <= t.n ? at->at : t.n, end = start;
+
+    while (start > 0 && t.p[start - 1] != '\n')
+        start--;
+    while (end < t.n && t.p[end] != '\n')
+        end++;
+    *before = at->at - start;
+    return slice(t.p + start, end - start);
+}
+
+static size_t characters(struct slice text)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < text.n; i++)
+        n += starts_character(text.p[i]);
+    return n;
+}
+
+static void put_excerpt(struct slice text, FILE *out)
+{
+    fputs("    ", out);
+    for (size_t i = 0; i < text.n; i++)
+        fputc(text.p[i] == '\t' ? '\t' : text.p[i] < ' ' || text.p[i] == 0x7f ? '?' : text.p[i], out);
+    fputc('\n', out);
+}
+
+/* Blanks as wide as the text before the caret: tabs stay tabs. */
+static void put_caret(struct slice before, FILE *out)
+{
+    fputs("    ", out);
+    for (size_t i = 0; i < before.n; i++)
+        if (starts_character(before.p[i]))
+            fputc(before.p[i] == '\t' ? '\t' : ' ', out);
+    fputs("^\n", out);
+}
+
+static void print_problem(const struct problem *p, FILE *out)
+{
+    if (p->at.file == NULL) {
+        fprintf(out, "error: %s\n", p->text);
+        return;
+    }
+    if (p->at.line == 0) {
+        fprintf(out, "%s: error: %s\n", p->at.file->name, p->text);
+        return;
+    }
+    size_t before, cut = 0;
+    struct slice line = line_of(&p->at, &before);
+
+    fprintf(out, "%s:%u:%zu: error: %s\n", p->at.file->name, p->at.line, characters(slice(line.p, before)) + 1, p->text);
+    if (before > BEFORE_MAX)
+        cut = before - BEFORE_MAX;
+    while (cut < line.n && !starts_character(line.p[cut]))
+        cut++;
+    struct slice shown = slice(line.p + cut, line.n - cut < EXCERPT_MAX ? line.n - cut : EXCERPT_MAX);
+
+    put_excerpt(shown, out);
+    put_caret(slice(shown.p, before - cut), out);
+}
+
+static int by_place(const void *x, const void *y)
+{
+    const struct problem *a = x, *b = y;
+    unsigned file_a = a->at.file != NULL ? a->at.file->number + 1 : 0, file_b = b->at.file != NULL ? b->at.file->number + 1 : 0;
+
+    if (file_a != file_b)
+        return file_a < file_b ? -1 : 1;
+    if (a->at.at != b->at.at)
+        return a->at.at < b->at.at ? -1 : 1;
+    return a->number < b->number ? -1 : 1;
+}
+
+void report_print(const struct report *r, FILE *out)
+{
+    struct problem sorted[CONF_ERRORS_MAX];
+
+    memcpy(sorted, r->list, r->n * sizeof *sorted);
+    qsort(sorted, r->n, sizeof *sorted, by_place);
+    for (size_t i = 0; i < r->n; i++)
+        print_problem(&sorted[i], out);
+    if (report_full(r))
+        fprintf(out, "error: more than %d errors; the rest is not shown\n", CONF_ERRORS_MAX);
+    if (r->no_memory)
+        fputs("error: out of memory\n", out);
+}
