@@ -1,0 +1,500 @@
+#include "broker/session/inside.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#include "broker/ops/log.h"
+#include "broker/session/desk.h"
+#include "broker/session/door.h"
+
+enum {
+    EVENTS_PER_TURN = 256,
+    SESSIONS_PER_TURN = 64, /* read before answers are looked at again */
+    CHECKS_PER_TURN = 16,   /* live sessions checked again under new trust */
+    SESSIONS_MAX = 65536,   /* a slot is 16 bits of a session's number */
+    PAIR_MESSAGES = 1024,   /* chains on their way to the core */
+    RETRY_MS =
+        20, /* for a chain that the pipe had no room for, should no event say that it has */
+};
+
+/* What epoll says has happened: listeners are 1..n, sessions their number, which is greater than that and never reaches these. */
+#define TAG_PAIR UINT64_MAX
+#define TAG_BELL (UINT64_MAX - 1)
+
+void gate_defaults(struct gate_settings *s)
+{
+    s->message_bytes = 1 << 20;
+    s->sections = 32;
+    s->window = 64;
+    s->page = 100;
+    s->burst = 1024;
+    s->credit_bytes = 1 << 20;
+    s->held_bytes = 256 << 20;
+    s->sessions = 4096;
+    s->per_agency = 256;
+    s->per_address = 1024;
+    s->handshakes = 512;
+    s->handshakes_per_turn = 4;
+    s->turn_bytes = 64 << 10;
+    s->key_records = STREAM_KEY_RECORDS;
+    s->tls_ms = 5000;
+    s->zmtp_ms = 2000;
+    s->hello_ms = 2000;
+    s->ping_ms = 20000;
+    s->idle_ms = 60000;
+    s->linger_ms = 1000;
+    s->stop_ms = 5000;
+    s->strangers_ms = 60000;
+}
+
+/* ---- one turn */
+
+static void read_clocks(struct gate *g)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    g->now_ms = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    clock_gettime(CLOCK_REALTIME, &t);
+    g->now_unix_ms = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* One call of the core. Takes it. */
+static void take(struct gate *g, struct call *c)
+{
+    struct session *s;
+
+    if (c->kind == CALL_ENDED) {
+        g->over = true;
+        call_free(c);
+        return;
+    }
+    if (c->kind == CALL_ANSWER && g->unanswered > 0) {
+        g->unanswered--;
+        g->held_bytes -= c->frame_bytes < g->held_bytes ? c->frame_bytes : g->held_bytes;
+    }
+    s = door_find(g, c->session);
+    if (s == NULL || s->state == SESSION_OVER)
+        call_free(c); /* it has left */
+    else
+        session_take(s, c);
+}
+
+/* Takes all that the core has sent. ZMQ's descriptor tells only of changes, so it must be emptied before every wait.
+ * True if there was anything. */
+static bool take_all(struct gate *g)
+{
+    struct call *c, *next;
+    bool any = false;
+
+    while ((c = call_recv(g->pair)) != NULL) {
+        any = true;
+        for (; c != NULL; c = next) {
+            next = c->next;
+            c->next = NULL;
+            take(g, c);
+        }
+    }
+    return any;
+}
+
+/* Gives each session that has something to do its turn; handshakes, which are dear, only a few. */
+static void run_sessions(struct gate *g)
+{
+    struct session *last = g->lists[LIST_RUN].last, *s = NULL;
+
+    g->shaken = 0;
+    for (int i = 0; i < SESSIONS_PER_TURN && s != last && !gate_stalled(g); i++) {
+        s = desk_first(g, LIST_RUN);
+        if (s == NULL)
+            break;
+        if (s->state == SESSION_TLS && g->shaken >= g->set.handshakes_per_turn)
+            gate_list(s, LIST_RUN);
+        else
+            session_turn(s);
+    }
+}
+
+static void flush_sessions(struct gate *g)
+{
+    for (struct session *s; (s = desk_first(g, LIST_DIRTY)) != NULL;)
+        session_flush(s);
+}
+
+static void check_again(struct gate *g)
+{
+    for (int i = 0; i < CHECKS_PER_TURN && g->check_next < g->set.sessions;) {
+        struct session *s = g->slots[g->check_next++];
+        if (s == NULL)
+            continue;
+        session_check_again(s);
+        i++;
+    }
+}
+
+/* Wakes sessions whose time has come. Returns the next one's time. */
+static int64_t run_timers(struct gate *g)
+{
+    for (struct timer *t; (t = timers_first(g->timers)) != NULL;) {
+        if (t->at_ms > g->now_ms)
+            return t->at_ms;
+        timers_set(g->timers, t,
+                   INT64_MAX); /* so that this loop ends whatever the session does */
+        session_wake((struct session *)t);
+    }
+    return INT64_MAX;
+}
+
+/* ---- trust and stopping */
+
+static void tell_crl(struct gate *g)
+{
+    struct call *c;
+
+    if (g->set.number != 0)
+        return;
+    c = call_new(CALL_CRL, 0);
+    if (c != NULL)
+        tls_trust_crl_sha256(g->set.trust, c->digest);
+    gate_tell(g, c);
+}
+
+static void take_parcel(struct gate *g)
+{
+    struct parcel p;
+
+    pthread_mutex_lock(&g->mail);
+    p = g->parcel;
+    g->parcel = (struct parcel){0};
+    pthread_mutex_unlock(&g->mail);
+    if (p.context == NULL)
+        return;
+    SSL_CTX_free(g->set.context);
+    tls_trust_free(g->set.trust);
+    g->set.context = p.context;
+    g->set.trust = p.trust;
+    judge_trust(g->judge, p.trust);
+    g->check_next = 0;
+    tell_crl(g);
+}
+
+static void answer_bell(struct gate *g)
+{
+    uint64_t rings;
+
+    if (read(g->bell, &rings, sizeof rings) < 0)
+        return; /* nobody rang */
+    take_parcel(g);
+    if (atomic_load(&g->stop_asked) && !g->stopping) {
+        g->stopping = true;
+        g->stop_ends_ms = g->now_ms + g->set.stop_ms;
+    }
+}
+
+/* Every session is told that we close, as far as it can still be told. */
+static void close_sessions(struct gate *g)
+{
+    for (size_t i = 0; i < g->set.sessions; i++)
+        if (g->slots[i] != NULL)
+            session_end(g->slots[i], CALL_CLOSED, LIAISON_CLOSED, "the broker stops");
+    flush_sessions(g);
+    desk_free_the_dead(g);
+}
+
+/* True once nothing keeps the gate: the core has ended, or all calls are answered, or it took too long. */
+static bool finished(const struct gate *g)
+{
+    if (g->over)
+        return true;
+    return g->stopping &&
+           ((g->unanswered == 0 && g->chain == NULL) || g->stop_ends_ms <= g->now_ms);
+}
+
+/* ---- the loop */
+
+/* A session's socket has changed. That a fresh one can be written is no news. */
+static void stir(struct session *s, uint32_t events)
+{
+    const SSL *ssl = stream_ssl(link_stream(s->link));
+
+    if ((events & ~(uint32_t)EPOLLOUT) != 0 || SSL_want_write(ssl)) {
+        link_wake(s->link);
+        gate_list(s, LIST_RUN);
+    }
+    if (events & (EPOLLHUP | EPOLLERR))
+        session_gone(s);
+    if (link_queued(s->link) > 0)
+        gate_list(s, LIST_DIRTY);
+}
+
+static void dispatch(struct gate *g, const struct epoll_event *e)
+{
+    struct session *s;
+
+    if (e->data.u64 == TAG_PAIR)
+        return; /* looked at before every wait */
+    if (e->data.u64 == TAG_BELL) {
+        answer_bell(g);
+        return;
+    }
+    if (e->data.u64 <= g->set.n_listeners) {
+        door_accept(g, g->set.listeners[e->data.u64 - 1]);
+        return;
+    }
+    s = door_find(g, e->data.u64);
+    if (s != NULL)
+        stir(s, e->events);
+}
+
+static int wait_ms(const struct gate *g, int64_t until)
+{
+    bool more = g->lists[LIST_RUN].first != NULL && !gate_stalled(g);
+
+    if (more || g->check_next < g->set.sessions || until <= g->now_ms)
+        return 0;
+    if (g->chain != NULL && g->now_ms + RETRY_MS < until)
+        until = g->now_ms + RETRY_MS;
+    if (g->stopping && g->stop_ends_ms < until)
+        until = g->stop_ends_ms;
+    if (g->accept_at_ms > g->now_ms && g->accept_at_ms < until)
+        until = g->accept_at_ms;
+    return until - g->now_ms > 60000 ? 60000 : (int)(until - g->now_ms);
+}
+
+/* Does what there is to do. Returns when to look again at the latest. */
+static int64_t turn(struct gate *g)
+{
+    int64_t timers, strangers;
+
+    take_all(g);
+    run_sessions(g);
+    check_again(g);
+    timers = run_timers(g);
+    strangers = desk_strangers(g, false);
+    flush_sessions(g);
+    desk_send(g);
+    desk_free_the_dead(g);
+    door_mind(g);
+    if (take_all(g)) /* what came meanwhile; and ZMQ's descriptor is quiet now */
+        return g->now_ms;
+    return timers < strangers ? timers : strangers;
+}
+
+static void wait_and_dispatch(struct gate *g, int ms)
+{
+    struct epoll_event events[EVENTS_PER_TURN];
+    int n = epoll_wait(g->epoll, events, EVENTS_PER_TURN, ms);
+
+    read_clocks(g);
+    for (int i = 0; i < n; i++)
+        dispatch(g, &events[i]);
+}
+
+void gate_run(struct gate *g)
+{
+    read_clocks(g);
+    while (!finished(g)) {
+        int64_t until = turn(g);
+        if (finished(g))
+            break;
+        wait_and_dispatch(g, wait_ms(g, until));
+    }
+    flush_sessions(g);
+    desk_strangers(g, true);
+    close_sessions(g);
+    desk_send(g);
+    if (g->listening) {
+        g->stopping = true;
+        door_mind(g);
+    }
+    log_info("gate.ended", "gate=%u", g->set.number);
+}
+
+/* ---- from other threads */
+
+/* Only write(2): signal handlers may. */
+static void ring(const struct gate *g)
+{
+    uint64_t one = 1;
+
+    if (write(g->bell, &one, sizeof one) < 0)
+        return; /* it is ringing already */
+}
+
+void gate_stop(struct gate *g)
+{
+    atomic_store(&g->stop_asked, true);
+    ring(g);
+}
+
+static void drop_parcel(struct parcel *p)
+{
+    SSL_CTX_free(p->context);
+    tls_trust_free(p->trust);
+}
+
+void gate_reload_trust(struct gate *g, SSL_CTX *context, struct tls_trust *trust)
+{
+    struct parcel older;
+
+    SSL_CTX_up_ref(context);
+    pthread_mutex_lock(&g->mail);
+    older = g->parcel;
+    g->parcel = (struct parcel){context, tls_trust_share(trust)};
+    pthread_mutex_unlock(&g->mail);
+    drop_parcel(&older);
+    ring(g);
+}
+
+unsigned gate_sessions(const struct gate *g)
+{
+    return atomic_load(&g->live);
+}
+
+/* ---- making and releasing */
+
+static bool make_tables(struct gate *g)
+{
+    unsigned n = g->set.sessions;
+
+    g->timers = timers_new(n);
+    g->agencies = tally_new(g->set.per_agency);
+    g->addresses = tally_new(g->set.per_address);
+    g->slots = calloc(n, sizeof *g->slots);
+    g->free_slots = calloc(n, sizeof *g->free_slots);
+    if (g->timers == NULL || g->agencies == NULL || g->addresses == NULL ||
+        g->slots == NULL || g->free_slots == NULL)
+        return false;
+    for (unsigned i = 0; i < n; i++)
+        g->free_slots[i] = (uint16_t)(n - 1 - i);
+    g->n_free = n;
+    return true;
+}
+
+/* No limit on what the core may send us: it must never wait for a gate. What it sends is bounded by windows and grants. */
+static enum liaison_code connect_pair(struct gate *g)
+{
+    int ours = 0, theirs = PAIR_MESSAGES, linger = 0;
+    char address[32];
+
+    g->pair = zmq_socket(g->set.zmq_context, ZMQ_PAIR);
+    if (g->pair == NULL || zmq_setsockopt(g->pair, ZMQ_RCVHWM, &ours, sizeof ours) != 0 ||
+        zmq_setsockopt(g->pair, ZMQ_SNDHWM, &theirs, sizeof theirs) != 0 ||
+        zmq_setsockopt(g->pair, ZMQ_LINGER, &linger, sizeof linger) != 0 ||
+        zmq_connect(g->pair, call_address(g->set.number, address)) != 0)
+        return LIAISON_INTERNAL;
+    return LIAISON_OK;
+}
+
+static bool watch(struct gate *g, int fd, uint64_t tag)
+{
+    struct epoll_event e = {.events = EPOLLIN, .data.u64 = tag};
+
+    return epoll_ctl(g->epoll, EPOLL_CTL_ADD, fd, &e) == 0;
+}
+
+static enum liaison_code make_poll(struct gate *g)
+{
+    int fd = -1;
+    size_t len = sizeof fd;
+
+    g->epoll = epoll_create1(EPOLL_CLOEXEC);
+    g->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (g->epoll < 0 || g->bell < 0 || !watch(g, g->bell, TAG_BELL))
+        return LIAISON_FILE;
+    if (zmq_getsockopt(g->pair, ZMQ_FD, &fd, &len) != 0 || !watch(g, fd, TAG_PAIR))
+        return LIAISON_INTERNAL;
+    return LIAISON_OK;
+}
+
+static enum liaison_code fill_in(struct gate *g)
+{
+    const struct gate_settings *s = &g->set;
+    enum liaison_code code;
+
+    if (s->sessions == 0 || s->sessions > SESSIONS_MAX || g->network == NULL ||
+        g->broker == NULL || !make_tables(g))
+        return LIAISON_MEMORY;
+    code = judge_new(s->network, s->rules, s->trust, s->sections, &g->judge);
+    if (code == LIAISON_OK)
+        code = connect_pair(g);
+    return code == LIAISON_OK ? make_poll(g) : code;
+}
+
+enum liaison_code gate_new(const struct gate_settings *settings, struct gate **out)
+{
+    struct gate *g = calloc(1, sizeof *g);
+    enum liaison_code code;
+
+    if (g == NULL)
+        return LIAISON_MEMORY;
+    g->set = *settings;
+    g->epoll = g->bell = -1;
+    g->chain_end = &g->chain;
+    g->check_next = g->set.sessions;
+    pthread_mutex_init(&g->mail, NULL);
+    SSL_CTX_up_ref(g->set.context);
+    tls_trust_share(g->set.trust);
+    g->network = strdup(settings->network);
+    g->broker = strdup(settings->broker);
+    code = fill_in(g);
+    if (code != LIAISON_OK) {
+        gate_free(g);
+        return code;
+    }
+    *out = g;
+    return LIAISON_OK;
+}
+
+static void free_sessions(struct gate *g)
+{
+    if (g->slots == NULL)
+        return;
+    for (size_t i = 0; i < g->set.sessions; i++)
+        session_free(g->slots[i]);
+}
+
+static void free_chain(struct call *c)
+{
+    for (struct call *next; c != NULL; c = next) {
+        next = c->next;
+        call_free(c);
+    }
+}
+
+void gate_free(struct gate *g)
+{
+    if (g == NULL)
+        return;
+    free_sessions(g);
+    free_chain(g->chain);
+    if (g->pair != NULL) {
+        for (struct call *c; (c = call_recv(g->pair)) != NULL;)
+            free_chain(c);
+        zmq_close(g->pair);
+    }
+    if (g->epoll >= 0)
+        close(g->epoll);
+    if (g->bell >= 0)
+        close(g->bell);
+    drop_parcel(&g->parcel);
+    judge_free(g->judge);
+    buffer_release(&g->spare);
+    timers_free(g->timers);
+    tally_free(g->agencies);
+    tally_free(g->addresses);
+    free(g->slots);
+    free(g->free_slots);
+    SSL_CTX_free(g->set.context);
+    tls_trust_free(g->set.trust);
+    free(g->network);
+    free(g->broker);
+    pthread_mutex_destroy(&g->mail);
+    free(g);
+}

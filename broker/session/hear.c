@@ -1,0 +1,312 @@
+/* What a session hears: who the peer is, then its messages. */
+#include "broker/ops/log.h"
+#include "broker/session/inside.h"
+#include "broker/session/reply.h"
+#include "proto/valid.h"
+
+enum { REASON_BYTES = 256 };
+
+/* ---- TLS and who it is */
+
+/* True if the peer is declared in the rules; *code says why not. */
+static bool declared(const struct session *s, enum liaison_code *code)
+{
+    const struct rules *rules = judge_rules(s->gate->judge);
+
+    switch (s->peer->role) {
+    case TLS_AGENCY:
+        *code = LIAISON_UNKNOWN_AGENCY;
+        return rules_agency(rules, s->peer->name) != NULL;
+    case TLS_AUDITOR:
+        *code = LIAISON_UNKNOWN_AGENCY;
+        return rules_auditor_area(rules, s->peer->name) != NULL;
+    case TLS_BROKER:
+    case TLS_APPROVER:
+        break;
+    }
+    *code = LIAISON_ROLE;
+    return false;
+}
+
+/* Counts the session under its agency. False if there are too many; it is not counted then. */
+static bool counted(struct session *s)
+{
+    static const char MARK[] = {[TLS_AGENCY] = 'a',
+                                [TLS_AUDITOR] = 'u',
+                                [TLS_BROKER] = 'b',
+                                [TLS_APPROVER] = 'p'};
+
+    s->agency[0] = MARK[s->peer->role];
+    strcpy(s->agency + 1, s->peer->name); /* both are bounded by ID_NAME_MAX */
+    if (tally_add(s->gate->agencies, slice_text(s->agency)))
+        return true;
+    s->agency[0] = 0;
+    return false;
+}
+
+/* The certificate was checked in the handshake; if trust was renewed meanwhile it is checked under that too. */
+static enum liaison_code admission(struct session *s)
+{
+    SSL *ssl = stream_ssl(link_stream(s->link));
+    enum liaison_code code = LIAISON_OK;
+    char why[REASON_BYTES];
+
+    if (SSL_get_SSL_CTX(ssl) != s->gate->set.context)
+        code = tls_check_again(ssl, s->gate->set.trust,
+                               (int64_t)(s->gate->now_unix_ms / 1000), why, sizeof why);
+    if (code != LIAISON_OK || !declared(s, &code))
+        return code;
+    return counted(s) ? LIAISON_OK : LIAISON_BUSY;
+}
+
+static void identify(struct session *s)
+{
+    enum liaison_code code;
+
+    s->peer = tls_peer(stream_ssl(link_stream(s->link)));
+    if (s->peer ==
+        NULL) { /* the context does not ask for certificates: our own mistake, and nobody comes in by it */
+        session_fire(s, EVENT_BREACH,
+                     (struct session_cause){.code = LIAISON_CERTIFICATE});
+        return;
+    }
+    s->ends_ms =
+        s->gate->now_ms + s->peer->not_after_unix * 1000 - (int64_t)s->gate->now_unix_ms;
+    code = admission(s);
+    session_fire(s, code == LIAISON_OK ? EVENT_ADMIT : EVENT_BAR,
+                 (struct session_cause){.code = code});
+    gate_list(s, LIST_RUN); /* its greeting may have come with the end of the handshake */
+}
+
+static void shake(struct session *s)
+{
+    char why[REASON_BYTES] = "";
+    enum liaison_code code;
+
+    s->gate->shaken++;
+    switch (link_handshake(s->link)) {
+    case STREAM_DONE:
+        identify(s);
+        break;
+    case STREAM_AGAIN:
+        break;
+    case STREAM_ENDED:
+        session_fire(s, EVENT_LOST, (struct session_cause){.code = LIAISON_CLOSED});
+        break;
+    case STREAM_FAILED:
+        code = tls_refusal(stream_ssl(link_stream(s->link)), why, sizeof why);
+        log_debug("session.tls", "code=%d why=\"%s\"", (int)code, why);
+        session_fire(s, EVENT_BREACH, (struct session_cause){.code = code});
+        break;
+    }
+}
+
+/* ---- messages */
+
+static bool speaks_our_version(const Liaison__V1__Hello *h)
+{
+    for (size_t i = 0; i < h->n_versions; i++)
+        if (h->versions[i] == REPLY_VERSION)
+            return true;
+    return false;
+}
+
+static void breach(struct session *s, struct call *c, enum liaison_code code,
+                   const char *why)
+{
+    call_free(c);
+    session_fire(s, EVENT_BREACH, (struct session_cause){.code = code, .why = why});
+}
+
+/* A decoded frame becomes an event. */
+static void hear_frame(struct session *s, struct call *c)
+{
+    const Liaison__V1__Frame *frame = c->frame;
+    enum session_event event = EVENT_CALL;
+
+    if (frame->id <= s->last_id || frame->id > INT64_MAX) {
+        breach(s, c, LIAISON_PROTOCOL, "ids must rise, from 1");
+        return;
+    }
+    s->last_id = frame->id;
+    c->frame_id = frame->id;
+    switch (judge_sender(frame)) {
+    case JUDGE_NOBODY:
+        breach(s, c, LIAISON_PROTOCOL, "a frame that peers do not send");
+        return;
+    case JUDGE_HELLO:
+        event = speaks_our_version(frame->hello) ? EVENT_HELLO : EVENT_OTHER;
+        break;
+    case JUDGE_CALLER:
+        break;
+    }
+    session_fire(s, event, (struct session_cause){.call = c});
+}
+
+static void hear_message(struct session *s, struct slice body)
+{
+    struct call *c = call_new(CALL_FRAME, s->number);
+    const void *decoded = NULL;
+    enum liaison_code code;
+
+    if (c == NULL) {
+        session_fire(s, EVENT_LOST, (struct session_cause){.code = LIAISON_MEMORY});
+        return;
+    }
+    code = valid_decode(&liaison__v1__frame__descriptor, body, c->arena, &decoded);
+    if (code != LIAISON_OK) {
+        breach(s, c, code, NULL);
+        return;
+    }
+    c->frame = decoded;
+    c->frame_bytes = body.n;
+    hear_frame(s, c);
+}
+
+/* True if the session may be read at this moment. */
+bool session_may_read(const struct session *s)
+{
+    const struct gate_settings *set = &s->gate->set;
+
+    switch (s->state) {
+    case SESSION_ZMTP:
+    case SESSION_BARRED:
+    case SESSION_HELLO:
+    case SESSION_READY:
+        return !s->gate->stopping && s->unanswered < set->window &&
+               s->unanswered_bytes <= set->credit_bytes &&
+               link_queued(s->link) <= set->credit_bytes;
+    case SESSION_TLS:
+    case SESSION_WELCOME:
+    case SESSION_CLOSING:
+    case SESSION_LINGER:
+    case SESSION_OVER:
+    case SESSION__COUNT:
+        break;
+    }
+    return false;
+}
+
+/* Reads the next event. False if the turn is over for this session. */
+static bool hear(struct session *s, size_t *budget)
+{
+    struct session_cause cause = {0};
+    struct slice body;
+
+    switch (link_next(s->link, budget, &body, &cause.code, &cause.why)) {
+    case LINK_QUIET:
+        return false;
+    case LINK_SPENT:
+        gate_list(s, LIST_RUN);
+        return false;
+    case LINK_UP:
+        session_fire(s, EVENT_UP, cause);
+        return true;
+    case LINK_MESSAGE:
+        hear_message(s, body);
+        return true;
+    case LINK_ENDED:
+        session_fire(s, EVENT_LOST, (struct session_cause){.code = LIAISON_CLOSED});
+        return false;
+    case LINK_BROKEN:
+        session_fire(s, EVENT_BREACH, cause);
+        return false;
+    }
+    return false;
+}
+
+/* The peer lives, or cannot be expected to show it. */
+static void heard(struct session *s)
+{
+    s->heard_ms = s->gate->now_ms;
+    if (!s->pinged || s->state == SESSION_OVER)
+        return;
+    s->pinged = false;
+    timers_set(s->gate->timers, &s->timer, session_deadline(s));
+}
+
+static void read_turn(struct session *s)
+{
+    struct gate *g = s->gate;
+    size_t budget = g->set.turn_bytes;
+    bool memory;
+
+    s->held = false;
+    link_borrow(s->link, &g->spare);
+    for (bool more = true; more;) {
+        if (gate_stalled(g)) {
+            gate_list(s, LIST_RUN);
+            break;
+        }
+        if (!session_may_read(s)) {
+            s->held = true;
+            break;
+        }
+        more = hear(s, &budget);
+    }
+    memory = link_return(s->link, &g->spare);
+    if (budget < g->set.turn_bytes || s->held)
+        heard(s);
+    if (link_queued(s->link) > 0)
+        gate_list(s, LIST_DIRTY); /* READY or PONG, which links queue themselves */
+    if (!memory)
+        session_fire(s, EVENT_LOST, (struct session_cause){.code = LIAISON_MEMORY});
+}
+
+void session_turn(struct session *s)
+{
+    switch (s->state) {
+    case SESSION_TLS:
+        shake(s);
+        break;
+    case SESSION_LINGER:
+        switch (stream_discard(link_stream(s->link))) {
+        case STREAM_DONE:
+            gate_list(s, LIST_RUN);
+            break;
+        case STREAM_AGAIN:
+            break;
+        case STREAM_ENDED:
+        case STREAM_FAILED:
+            session_fire(s, EVENT_LOST, (struct session_cause){.code = LIAISON_CLOSED});
+            break;
+        }
+        break;
+    case SESSION_ZMTP:
+    case SESSION_BARRED:
+    case SESSION_HELLO:
+    case SESSION_READY:
+        read_turn(s);
+        break;
+    case SESSION_WELCOME:
+    case SESSION_CLOSING:
+        s->held = true;
+        break;
+    case SESSION_OVER:
+    case SESSION__COUNT:
+        break;
+    }
+}
+
+void session_check_again(struct session *s)
+{
+    char why[REASON_BYTES] = "", text[REASON_BYTES];
+    enum liaison_code code;
+
+    if (s->peer == NULL || s->state == SESSION_BARRED || s->state == SESSION_CLOSING ||
+        s->state == SESSION_LINGER)
+        return;
+    code = tls_check_again(stream_ssl(link_stream(s->link)), s->gate->set.trust,
+                           (int64_t)(s->gate->now_unix_ms / 1000), why, sizeof why);
+    if (code == LIAISON_OK)
+        return;
+    log_warn("session.cut", "peer=%s session=%llu code=%d why=%s", s->peer->name,
+             (unsigned long long)s->number, (int)code, log_text(why, text, sizeof text));
+    session_end(s, CALL_CUT, code, NULL);
+}
+
+void session_gone(struct session *s)
+{
+    if (!session_may_read(s) && s->state != SESSION_TLS)
+        session_fire(s, EVENT_LOST, (struct session_cause){.code = LIAISON_CLOSED});
+}

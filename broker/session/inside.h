@@ -1,0 +1,90 @@
+#pragma once
+/* What gate.c and session.c know of each other; nobody else includes it. */
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "broker/session/gate.h"
+#include "broker/session/judge.h"
+#include "broker/session/session.h"
+#include "broker/session/tally.h"
+
+enum {
+    CODES = 128, /* more than any code's number */
+    CALLS_KEPT =
+        64, /* this many calls go to the core without waiting for the end of the turn */
+};
+
+struct list {
+    struct session *first, *last;
+};
+
+struct stranger {
+    uint64_t count;  /* not yet told */
+    int64_t told_ms; /* when the core was last told; 0: never */
+};
+
+/* Trust on its way from another thread. */
+struct parcel {
+    SSL_CTX *context; /* NULL: none */
+    struct tls_trust *trust;
+};
+
+struct gate {
+    struct gate_settings set;
+    char *network, *broker;
+    void *pair;
+    int epoll, bell; /* bell: rung by gate_stop and gate_reload_trust */
+    _Atomic bool stop_asked;
+    _Atomic unsigned live; /* sessions */
+    pthread_mutex_t mail;  /* guards the parcel */
+    struct parcel parcel;
+
+    struct judge *judge;
+    struct buffer spare; /* lent to the session that is being read */
+    struct timers *timers;
+    struct tally *agencies, *addresses;
+    struct session **slots; /* [set.sessions] */
+    uint16_t *free_slots;
+    unsigned n_free;
+    uint64_t generation;
+    struct list lists[LIST__COUNT];
+    unsigned shaking;     /* handshakes in progress */
+    unsigned shaken;      /* handshake steps in this turn */
+    size_t held_bytes;    /* calls without an answer, of all sessions */
+    unsigned unanswered;  /* the same in calls */
+    unsigned check_next;  /* the next slot to check again; set.sessions: none */
+    bool listening;       /* the listeners are watched */
+    bool stopping, over;  /* asked to stop; the core has ended */
+    int64_t accept_at_ms; /* not before, after running out of descriptors */
+    int64_t stop_ends_ms;
+    int64_t now_ms; /* monotonic, of this turn */
+    uint64_t now_unix_ms;
+    struct call *chain, **chain_end; /* not yet handed over */
+    unsigned chained;
+    struct stranger strangers[CODES];
+};
+
+/* Adds a call to the chain. Takes it. NULL is harmless. */
+void gate_tell(struct gate *g, struct call *c);
+
+/* Counts a peer that failed before its certificate was verified. */
+void gate_stranger(struct gate *g, enum liaison_code code);
+
+/* True while the core has so much to do that nobody is read. */
+bool gate_stalled(const struct gate *g);
+
+/* Puts a session on a list, at its end; harmless if it is there. */
+void gate_list(struct session *s, enum session_list which);
+
+/* The session is over: forgets it everywhere; frees it at the end of the turn. */
+void gate_bury(struct session *s);
+
+/* The event happens: the table in session.c says what follows. Takes cause.call. */
+void session_fire(struct session *s, enum session_event event,
+                  struct session_cause cause);
+
+/* True if the session may be read at this moment: its phase, window and credit allow it. */
+bool session_may_read(const struct session *s);
+
+/* When the session must be looked at again, whatever happens. */
+int64_t session_deadline(const struct session *s);
