@@ -18,7 +18,8 @@ obj      = $(patsubst %.c,$(OUT)/%.o,$(wildcard $(addsuffix /*.c,$1)))
 bin      = $(patsubst %.c,$(OUT)/%,$(wildcard $1/*.c))
 PB      := $(patsubst %.proto,$(OUT)/%.pb-c.o,$(wildcard proto/*.proto))
 GRAM    := $(patsubst %,$(OUT)/%.o,$(basename $(wildcard broker/conf/*.[yl])))
-GEN_H   := $(PB:.o=.h) $(patsubst %.y,$(OUT)/%.h,$(wildcard broker/conf/*.y)) $(OUT)/liaison-codes.h
+GEN_H   := $(PB:.o=.h) $(patsubst %.proto,$(OUT)/%.pb-c.h,$(wildcard broker/core/*.proto)) $(patsubst %.y,$(OUT)/%.h,$(wildcard broker/conf/*.y)) $(OUT)/liaison-codes.h
+ROWS    := $(patsubst %.proto,$(OUT)/%.pb-c.o,$(wildcard broker/core/*.proto))
 PROTO   := $(call obj,proto) $(PB)
 LIB     := $(call obj,client/lib) $(PROTO)
 MAINS   := $(patsubst %,$(OUT)/%/main.o,broker client/cli client/audit)
@@ -30,10 +31,10 @@ E2E     := $(wildcard tests/e2e/[0-9]*)
 OURS    := $(sort $(filter-out $(PB),$(LIB)) $(call obj,broker broker/* client/* tests/unit tests/fuzz tests/bench))
 
 all: $(PROGS) $(OUT)/libliaison.so.1 $(OUT)/libliaison.a
-$(OUT)/liaisond:      $(call obj,broker broker/*) $(GRAM) $(PROTO)
+$(OUT)/liaisond:      $(call obj,broker broker/*) $(GRAM) $(ROWS) $(PROTO)
 $(OUT)/liaison:       $(call obj,client/cli client/json) $(LIB)
 $(OUT)/liaison-audit: $(call obj,client/audit client/json) $(LIB)
-$(OUT)/parts.a: $(filter-out $(MAINS),$(sort $(call obj,broker/* client/*) $(GRAM) $(PROTO))) # all but the main()s
+$(OUT)/parts.a: $(filter-out $(MAINS),$(sort $(call obj,broker/* client/*) $(GRAM) $(ROWS) $(PROTO))) # all but the main()s
 $(OUT)/libliaison.a: $(OUT)/liaison.o
 $(OUT)/%.a: ; rm -f $@ && $(AR) rcs $@ $^
 $(OUT)/liaison.o: $(LIB) ; $(LD) -r -o $@ $^ && objcopy --localize-hidden $@ # its inner names clash with nobody's
@@ -47,7 +48,7 @@ $(OUT)/tests/unit/test_store: LDLIBS += -Wl,--wrap=mdb_txn_commit
 $(PROGS) $(UNITS) $(FUZZERS) $(BENCHES): ; $(LINK) -pie -o $@ $^ $(LIBS) $(LDLIBS)
 
 $(OURS): $(OUT)/%.o: %.c | $(GEN_H) ; @mkdir -p $(@D) && $(CC) $(BASE) $(WARN) $(CFLAGS) -c -o $@ $<
-$(PB) $(GRAM): %.o: %.c | $(GEN_H) ; $(CC) $(BASE) -w $(CFLAGS) -c -o $@ $< # written by tools: no house warnings
+$(PB) $(ROWS) $(GRAM): %.o: %.c | $(GEN_H) ; $(CC) $(BASE) -w $(CFLAGS) -c -o $@ $< # written by tools: no house warnings
 $(OUT)/%.pb-c.c $(OUT)/%.pb-c.h: %.proto ; @mkdir -p $(@D) && protoc-c --c_out=$(OUT) $<
 $(OUT)/%.c $(OUT)/%.h: %.y ; @mkdir -p $(@D) && bison -Wall -Werror --defines=$(OUT)/$*.h -o $(OUT)/$*.c $<
 $(OUT)/%.c: %.l ; @mkdir -p $(@D) && flex -o $@ $<

@@ -8,16 +8,19 @@
 #include "proto/liaison.pb-c.h"
 #include "proto/tls.h"
 
+struct directory;
+
 enum call_kind {
     /* gate -> core */
-    CALL_OPENED,    /* a named peer said Hello: peer, hello_id; answered with Welcome once the session is logged */
-    CALL_CLOSED,    /* that session is over; no answer */
-    CALL_FRAME,     /* one call of that session */
+    CALL_OPENED, /* a named peer said Hello: peer, hello_id; answered with Welcome once the session is logged */
+    CALL_CLOSED, /* that session is over; no answer */
+    CALL_FRAME,  /* one call of that session */
     CALL_STRANGERS, /* count peers failed before a certificate verified, for `code`; no answer */
-    CALL_REFUSED,   /* a peer with a verified certificate was not let in: peer, code; no answer */
-    CALL_CUT,       /* a live session failed the check again: peer, code; no answer */
-    CALL_CRL,       /* a new CRL is in force: digest; no answer */
-    CALL_STOP,      /* commit what is there and end */
+    CALL_REFUSED, /* a peer with a verified certificate was not let in: peer, code; no answer */
+    CALL_CUT,    /* a live session failed the check again: peer, code; no answer */
+    CALL_CRL,    /* a new CRL is in force: digest; no answer */
+    CALL_RELOAD, /* main: other trust and directory to answer Directory from; no answer */
+    CALL_STOP,   /* main: commit what is there and end */
     /* core -> gate */
     CALL_ANSWER, /* reply to an earlier call of this session */
     CALL_PUSH,   /* a frame with id 0 */
@@ -36,14 +39,16 @@ struct call {
     /* FRAME, judged by the gate. `frame` is never NULL; `code` is LIAISON_OK if the gate found nothing wrong. */
     const Liaison__V1__Frame *frame;
     size_t frame_bytes;
-    const Liaison__V1__Envelope *envelope;    /* of submit and check */
-    const Liaison__V1__Action *action;        /* of act */
-    const char **section_names;               /* names[i] of the i-th section of submit, check or act */
-    uint8_t signer[32];                       /* SHA-256 of the certificate that signed */
-    enum liaison_code code;                   /* also of STRANGERS, REFUSED, CUT */
-    const char *why;                          /* a sentence in the arena or constant, or NULL */
-    uint64_t count;                           /* STRANGERS */
-    uint8_t digest[32];                       /* CRL: SHA-256 of its file */
+    const Liaison__V1__Envelope *envelope; /* of submit and check */
+    const Liaison__V1__Action *action;     /* of act */
+    const char **section_names; /* names[i] of the i-th section of submit, check or act */
+    uint8_t signer[32];         /* SHA-256 of the certificate that signed */
+    enum liaison_code code;     /* also of STRANGERS, REFUSED, CUT */
+    const char *why;            /* a sentence in the arena or constant, or NULL */
+    uint64_t count;             /* STRANGERS */
+    uint8_t digest[32];         /* CRL: SHA-256 of its file */
+    struct tls_trust *trust;    /* RELOAD: the core's from then on, as is the directory */
+    struct directory *directory;
 
     /* ANSWER, PUSH: one encoded Frame, in the arena. */
     struct slice reply;

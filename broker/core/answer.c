@@ -1,0 +1,140 @@
+/* Terminal replies: encoded inside the batch, released by its commit. */
+#include "broker/core/state.h"
+#include "broker/ops/log.h"
+#include "proto/err.h"
+
+enum liaison_code batch_fail(struct batch *b, enum liaison_code code)
+{
+    if (b->failed == LIAISON_OK)
+        b->failed = code;
+    return code;
+}
+
+static ProtobufCBinaryData binary(struct slice s)
+{
+    return (ProtobufCBinaryData){s.n, (uint8_t *)s.p};
+}
+
+void answer(struct batch *b, struct call *c, Liaison__V1__Frame *f)
+{
+    f->id = c->frame_id;
+    c->reply = arena_pack(c->arena, &f->base);
+    if (c->reply.p == NULL)
+        batch_fail(b, LIAISON_MEMORY);
+    c->kind = CALL_ANSWER;
+}
+
+void answer_error(struct batch *b, struct call *c, enum liaison_code code,
+                  const char *text)
+{
+    Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
+    Liaison__V1__Error e = LIAISON__V1__ERROR__INIT;
+
+    e.code = (Liaison__V1__Code)code;
+    e.text = (char *)(text != NULL ? text : err_text(code));
+    f.body_case = LIAISON__V1__FRAME__BODY_ERROR;
+    f.error = &e;
+    answer(b, c, &f);
+}
+
+Liaison__V1__Rule **rules_named(struct arena *a, const struct rules_decision *d,
+                                size_t *n)
+{
+    Liaison__V1__Rule **list = arena_alloc(a, d->n_lines * sizeof(void *));
+
+    *n = 0;
+    for (size_t i = 0; list != NULL && i < d->n_lines; i++) {
+        Liaison__V1__Rule *r = arena_alloc(a, sizeof *r);
+
+        if (r == NULL)
+            return list;
+        liaison__v1__rule__init(r);
+        r->id = binary(slice(d->lines[i]->id, 32));
+        r->text = (char *)d->lines[i]->text;
+        r->where = (char *)d->lines[i]->where;
+        list[(*n)++] = r;
+    }
+    return list;
+}
+
+void answer_refused(struct batch *b, struct call *c, const struct session *s,
+                    const struct denial *d)
+{
+    Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
+    Liaison__V1__Refused r = LIAISON__V1__REFUSED__INIT;
+    struct slice ids[RULES_MATCHED_MAX];
+    struct recorded made;
+    struct ledger_fact fact = {
+        .event = d->event,
+        .code = d->code,
+        .operation = LIAISON__V1__OPERATION__OPERATION_NONE,
+        .officer = d->officer,
+        .referral_id = d->referral_id,
+        .request_id = d->request_id,
+        .content = d->content,
+        .purpose = d->purpose,
+        .basis = d->basis,
+        .certificate = s->certificate,
+        .rules = ids,
+        .n_rules = d->decision == NULL ? 0 : d->decision->n_lines,
+    };
+
+    for (size_t i = 0; i < fact.n_rules; i++)
+        ids[i] = slice(d->decision->lines[i]->id, 32);
+    if (!record(b, &fact, s->party, d->counterpart, NULL, true, &made))
+        return;
+    r.code = (Liaison__V1__Code)d->code;
+    r.text = (char *)(d->text != NULL ? d->text : err_text(d->code));
+    if (d->decision != NULL)
+        r.rules = rules_named(c->arena, d->decision, &r.n_rules);
+    r.entry = binary(made.entry);
+    r.opening = binary(slice(made.opening, sizeof made.opening));
+    f.body_case = LIAISON__V1__FRAME__BODY_REFUSED;
+    f.refused = &r;
+    answer(b, c, &f);
+}
+
+void answer_accepted(struct batch *b, struct call *c, bool duplicate,
+                     const struct recorded *made, Liaison__V1__State state,
+                     uint32_t version, char **granted, size_t n_granted)
+{
+    Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
+    Liaison__V1__Accepted a = LIAISON__V1__ACCEPTED__INIT;
+
+    a.entry = binary(made->entry);
+    a.opening = binary(slice(made->opening, sizeof made->opening));
+    a.granted = granted;
+    a.n_granted = n_granted;
+    a.state = state;
+    a.state_version = version;
+    if (duplicate) {
+        f.body_case = LIAISON__V1__FRAME__BODY_DUPLICATE;
+        f.duplicate = &a;
+    } else {
+        f.body_case = LIAISON__V1__FRAME__BODY_ACCEPTED;
+        f.accepted = &a;
+    }
+    answer(b, c, &f);
+}
+
+enum liaison_code recorded_again(struct batch *b, struct item *i, uint64_t seq,
+                                 struct recorded *out)
+{
+    uint8_t key[8];
+    enum liaison_code code = item_keys(b, i);
+
+    if (code != LIAISON_OK)
+        return code;
+    be64_put(key, seq);
+    code = store_get(b->tx, T_ENTRY, slice(key, sizeof key), &out->entry);
+    if (code != LIAISON_OK)
+        return batch_fail(b, code == LIAISON_NOT_FOUND ? LIAISON_DAMAGED : code);
+    const uint8_t *copy = arena_copy(b->arena, out->entry);
+
+    if (copy == NULL)
+        return batch_fail(b, LIAISON_MEMORY);
+    out->entry.p = copy;
+    out->seq = seq;
+    vault_opening(b->core->hash, &i->keys, seq, out->opening);
+    return LIAISON_OK;
+}

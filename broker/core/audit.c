@@ -1,0 +1,186 @@
+/* What auditors read: entries that concern their area, and the reading is an entry too. */
+#include "broker/core/state.h"
+#include "broker/ops/log.h"
+#include "proto/err.h"
+#include "proto/valid.h"
+
+enum {
+    ENTRIES_VISITED_MAX =
+        4096 /* that one page may look at; the cursor goes on from there */
+};
+
+struct page {
+    const struct core *core;
+    struct arena *scratch, *arena;
+    const Liaison__V1__EntryFilter *filter;
+    const char *area;
+    Liaison__V1__Entries *entries;
+    size_t rows, bytes, bytes_max;
+    size_t visited;
+    uint64_t next;
+    enum liaison_code code;
+};
+
+static bool concerns_area(const struct page *p, const char *party)
+{
+    const struct rules_agency *a =
+        party[0] == '\0' ? NULL : rules_agency(p->core->settings.rules, party);
+
+    return a != NULL && rules_area_within(a->area, p->area);
+}
+
+/* An auditor of the whole network reads everything, one of an area what concerns an agency in it. */
+static bool in_area(const struct page *p, const Liaison__V1__LedgerEntry *e)
+{
+    return strcmp(p->area, "any") == 0 || concerns_area(p, e->agency) ||
+           concerns_area(p, e->counterpart);
+}
+
+static bool wanted(const struct page *p, const Liaison__V1__LedgerEntry *e)
+{
+    const Liaison__V1__EntryFilter *f = p->filter;
+
+    return (f->event == 0 || e->event == f->event) && e->time_ns >= f->from_ns &&
+           (f->until_ns == 0 || e->time_ns < f->until_ns) &&
+           (f->agency[0] == '\0' || strcmp(e->agency, f->agency) == 0 ||
+            strcmp(e->counterpart, f->agency) == 0) &&
+           (f->referral.len == 0 ||
+            slice_equal(slice(f->referral.data, f->referral.len),
+                        slice(e->referral_id.data, e->referral_id.len))) &&
+           in_area(p, e);
+}
+
+static int visit_entry(void *arg, struct slice key, struct slice value)
+{
+    struct page *p = arg;
+    const void *m;
+
+    if (p->entries->n_entries == p->rows || p->bytes > p->bytes_max ||
+        p->visited++ == ENTRIES_VISITED_MAX) {
+        p->next = be64_get(key.p);
+        return 1;
+    }
+    arena_reset(p->scratch);
+    p->code = valid_decode(&liaison__v1__ledger_entry__descriptor, value, p->scratch, &m);
+    if (p->code != LIAISON_OK)
+        return 1;
+    if (!wanted(p, m))
+        return 0;
+    uint8_t *copy = arena_copy(p->arena, value);
+
+    if (copy == NULL) {
+        p->code = LIAISON_MEMORY;
+        return 1;
+    }
+    p->entries->entries[p->entries->n_entries++] = (ProtobufCBinaryData){value.n, copy};
+    p->bytes += value.n;
+    return 0;
+}
+
+static enum liaison_code fill_page(struct batch *b, struct page *p)
+{
+    uint8_t from[8] = {0};
+
+    if (p->filter->cursor.len == sizeof from)
+        memcpy(from, p->filter->cursor.data, sizeof from);
+    p->scratch = arena_new();
+    p->entries->entries = arena_alloc(b->arena, p->rows * sizeof *p->entries->entries);
+    if (p->scratch == NULL || p->entries->entries == NULL) {
+        arena_free(p->scratch);
+        return LIAISON_MEMORY;
+    }
+    enum liaison_code code = store_batch_scan(b->tx, T_ENTRY, slice(from, sizeof from),
+                                              slice(NULL, 0), SIZE_MAX, visit_entry, p);
+
+    arena_free(p->scratch);
+    return code != LIAISON_OK ? code : p->code;
+}
+
+static void refuse(struct batch *b, struct call *c, struct session *s,
+                   enum liaison_code code, const char *text)
+{
+    struct denial d = {
+        .code = code, .text = text, .event = LIAISON__V1__EVENT__EVENT_AUDIT_READ};
+
+    answer_refused(b, c, s, &d);
+}
+
+static bool caller_says_why(const Liaison__V1__Caller *c)
+{
+    return c != NULL && id_word(c->purpose) && id_word(c->basis) &&
+           (c->officer[0] == '\0' || id_officer(c->officer));
+}
+
+static bool filter_ok(const Liaison__V1__EntryFilter *f)
+{
+    return (f->agency[0] == '\0' || strlen(f->agency) <= ID_NAME_MAX + 8) &&
+           (f->referral.len == 0 || f->referral.len == ID_BYTES) &&
+           (f->cursor.len == 0 || f->cursor.len == 8);
+}
+
+static void answer_page(struct batch *b, struct call *c, struct session *s,
+                        struct page *p)
+{
+    const Liaison__V1__Caller *caller = c->frame->caller;
+    Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
+    struct recorded made;
+    uint8_t cursor[8];
+
+    if (p->next != 0) {
+        be64_put(cursor, p->next);
+        p->entries->cursor = (ProtobufCBinaryData){sizeof cursor, cursor};
+    }
+    f.body_case = LIAISON__V1__FRAME__BODY_ENTRIES_PAGE;
+    f.entries_page = p->entries;
+    answer(b, c, &f);
+    struct ledger_fact fact = {
+        .event = LIAISON__V1__EVENT__EVENT_AUDIT_READ,
+        .operation = LIAISON__V1__OPERATION__OPERATION_CONSULTATION,
+        .officer = caller->officer,
+        .purpose = caller->purpose,
+        .basis = caller->basis,
+        .certificate = s->certificate,
+        .referral_id = slice(p->filter->referral.data, p->filter->referral.len),
+        .returned = c->reply,
+    };
+
+    if (!record(b, &fact, s->party, NULL, NULL, true, &made))
+        c->reply = slice(NULL, 0);
+}
+
+void entries_call(struct batch *b, struct call *c, struct session *s)
+{
+    Liaison__V1__Entries entries = LIAISON__V1__ENTRIES__INIT;
+    const Liaison__V1__EntryFilter *filter = c->frame->entries;
+    const char *area = s->role == TLS_AUDITOR
+                           ? rules_auditor_area(b->core->settings.rules, s->name)
+                           : NULL;
+
+    if (c->code != LIAISON_OK || area == NULL) {
+        refuse(b, c, s, c->code != LIAISON_OK ? c->code : LIAISON_ROLE, c->why);
+        return;
+    }
+    if (!caller_says_why(c->frame->caller) || !filter_ok(filter)) {
+        refuse(b, c, s, LIAISON_FIELD,
+               "entries: a caller with purpose and basis, and a well-formed filter, are "
+               "wanted");
+        return;
+    }
+    struct page p = {
+        .core = b->core,
+        .arena = b->arena,
+        .filter = filter,
+        .area = area,
+        .entries = &entries,
+        .rows = filter->limit == 0 || filter->limit > b->core->settings.page
+                    ? b->core->settings.page
+                    : filter->limit,
+        .bytes_max = b->core->settings.page_bytes,
+    };
+    enum liaison_code code = fill_page(b, &p);
+
+    if (code != LIAISON_OK)
+        batch_fail(b, code == LIAISON_MALFORMED ? LIAISON_DAMAGED : code);
+    else
+        answer_page(b, c, s, &p);
+}

@@ -1,0 +1,591 @@
+/* The core's life: open, check, then batch after batch. */
+#include "broker/core/core.h"
+
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/timex.h>
+#include <time.h>
+#include <zmq.h>
+
+#include "broker/core/state.h"
+#include "broker/ops/log.h"
+#include "proto/err.h"
+#include "proto/valid.h"
+
+static const struct store_table TABLES[T__COUNT] = {
+    [T_ENTRY] = {"entry", true},      [T_REFERRAL] = {"referral", false},
+    [T_BODY] = {"body", false},       [T_ACTION] = {"action", false},
+    [T_KNOWN] = {"known", false},     [T_INBOX] = {"inbox", false},
+    [T_MAIL] = {"mail", false},       [T_TRAIL] = {"trail", false},
+    [T_PARTY] = {"party", false},     [T_MONTH] = {"month", false},
+    [T_OPENING] = {"opening", false}, [T_SIGNER] = {"signer", false},
+};
+
+static uint64_t clock_ns(clockid_t which)
+{
+    struct timespec t;
+
+    clock_gettime(which, &t);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* ------------------------------------------------------------ opening */
+
+struct last {
+    uint64_t key;
+    uint64_t time_ns;
+    uint64_t seq;
+    bool found, sound;
+};
+
+static int last_entry(void *arg, struct slice key, struct slice value)
+{
+    struct last *l = arg;
+    struct arena *a = arena_new();
+    const void *m;
+
+    l->found = true;
+    l->key = key.n == 8 ? be64_get(key.p) : UINT64_MAX;
+    if (a != NULL && valid_decode(&liaison__v1__ledger_entry__descriptor, value, a, &m) ==
+                         LIAISON_OK) {
+        l->seq = ((const Liaison__V1__LedgerEntry *)m)->seq;
+        l->time_ns = ((const Liaison__V1__LedgerEntry *)m)->time_ns;
+        l->sound = l->seq == l->key;
+    }
+    arena_free(a);
+    return 1;
+}
+
+static int last_key(void *arg, struct slice key, struct slice value)
+{
+    struct last *l = arg;
+
+    (void)value;
+    l->found = true;
+    l->key = key.n == 8 ? be64_get(key.p) : UINT64_MAX;
+    return 1;
+}
+
+/* The head and the log's last entry must be of one mind. */
+static enum liaison_code check_log(struct core *c, char *why, size_t why_len)
+{
+    struct last entry = {0}, referral = {0};
+    enum liaison_code code = store_head(c->store, &c->head);
+
+    if (code == LIAISON_OK)
+        code = store_scan_back(c->store, T_ENTRY, slice(NULL, 0), slice(NULL, 0), 1,
+                               last_entry, &entry);
+    if (code == LIAISON_OK)
+        code = store_scan_back(c->store, T_REFERRAL, slice(NULL, 0), slice(NULL, 0), 1,
+                               last_key, &referral);
+    if (code != LIAISON_OK) {
+        snprintf(why, why_len, "the store cannot be read: %s", err_text(code));
+        return code;
+    }
+    if (entry.found ? !entry.sound || entry.key + 1 != c->head.size : c->head.size != 0) {
+        snprintf(why, why_len,
+                 "the log's last entry does not fit its head (size %llu): restore a "
+                 "backup and ask the auditors",
+                 (unsigned long long)c->head.size);
+        return LIAISON_DAMAGED;
+    }
+    c->time_ns = entry.time_ns;
+    c->next_number = referral.found ? referral.key + 1 : 1;
+    return LIAISON_OK;
+}
+
+static enum liaison_code bind_pairs(struct core *c)
+{
+    const int no_limit = 0;
+
+    c->sockets = calloc(c->settings.gates + 1, sizeof *c->sockets);
+    if (c->sockets == NULL)
+        return LIAISON_MEMORY;
+    for (unsigned g = 0; g <= c->settings.gates; g++) {
+        char address[32];
+
+        c->sockets[g] = zmq_socket(c->settings.zmq, ZMQ_PAIR);
+        if (c->sockets[g] == NULL ||
+            zmq_setsockopt(c->sockets[g], ZMQ_SNDHWM, &no_limit, sizeof no_limit) != 0 ||
+            zmq_setsockopt(c->sockets[g], ZMQ_LINGER, &no_limit, sizeof no_limit) != 0 ||
+            zmq_bind(c->sockets[g], call_address(g, address)) != 0)
+            return LIAISON_INTERNAL;
+    }
+    return LIAISON_OK;
+}
+
+static enum liaison_code open_store(struct core *c, char *why, size_t why_len)
+{
+    bool fresh;
+    uint64_t epoch;
+    enum liaison_code code =
+        store_open(c->settings.store_url, TABLES, T__COUNT, &c->settings.store, &c->store,
+                   &fresh, why, why_len);
+
+    if (code != LIAISON_OK)
+        return code;
+    code = store_lead(c->store, &epoch);
+    if (code != LIAISON_OK) {
+        snprintf(why, why_len, "%s: %s", c->settings.store_url, err_text(code));
+        return code;
+    }
+    code = check_log(c, why, why_len);
+    if (code != LIAISON_OK)
+        return code;
+    code = vault_open(c->settings.key_file, c->head.size == 0, c->hash, &c->vault, why,
+                      why_len);
+    if (code != LIAISON_OK)
+        return code;
+    c->delivery = delivery_new(&(struct delivery_settings){
+        .lease_ms = c->settings.lease_ms,
+        .window_messages = c->settings.window,
+        .window_bytes = c->settings.window_bytes,
+        .first_lease = epoch << 32 | 1,
+    });
+    return c->delivery == NULL ? LIAISON_MEMORY : party_load(c);
+}
+
+enum liaison_code core_new(const struct core_settings *settings, struct core **out,
+                           char *why, size_t why_len)
+{
+    struct core *c = calloc(1, sizeof *c);
+    enum liaison_code code = LIAISON_MEMORY;
+
+    snprintf(why, why_len, "%s", err_text(code));
+    if (c == NULL)
+        return code;
+    c->settings = *settings;
+    c->settings.rules = rules_share(settings->rules);
+    c->settings.trust = tls_trust_share(settings->trust);
+    rules_set_id(settings->rules, c->rule_set);
+    c->hash = hash_new();
+    if (c->hash != NULL)
+        code = open_store(c, why, why_len);
+    if (code == LIAISON_OK)
+        code = bind_pairs(c);
+    if (code != LIAISON_OK) {
+        core_free(c);
+        return code;
+    }
+    *out = c;
+    return LIAISON_OK;
+}
+
+void core_free(struct core *c)
+{
+    size_t i = 0;
+    uint64_t key;
+    void *session;
+
+    if (c == NULL)
+        return;
+    for (unsigned g = 0; c->sockets != NULL && g <= c->settings.gates; g++)
+        if (c->sockets[g] != NULL)
+            zmq_close(c->sockets[g]);
+    free(c->sockets);
+    while (map_next(c->sessions, &i, &key, &session))
+        free(session);
+    map_free(c->sessions);
+    party_free(c);
+    delivery_free(c->delivery);
+    vault_close(c->vault);
+    store_close(c->store);
+    hash_free(c->hash);
+    rules_free(c->settings.rules);
+    tls_trust_free(c->settings.trust);
+    directory_free(c->settings.directory);
+    free(c);
+}
+
+/* ------------------------------------------------------------ one batch */
+
+static handler *handler_of(Liaison__V1__Frame__BodyCase body)
+{
+    switch ((int)body) {
+    case LIAISON__V1__FRAME__BODY_SUBMIT:
+        return submit_call;
+    case LIAISON__V1__FRAME__BODY_CHECK:
+        return check_call;
+    case LIAISON__V1__FRAME__BODY_ACT:
+        return act_call;
+    case LIAISON__V1__FRAME__BODY_LIST:
+        return list_call;
+    case LIAISON__V1__FRAME__BODY_OPEN:
+        return open_call;
+    case LIAISON__V1__FRAME__BODY_HISTORY:
+        return history_call;
+    case LIAISON__V1__FRAME__BODY_DIRECTORY:
+        return directory_call;
+    case LIAISON__V1__FRAME__BODY_GRANT:
+        return grant_call;
+    case LIAISON__V1__FRAME__BODY_ACK:
+        return ack_call;
+    case LIAISON__V1__FRAME__BODY_ENTRIES:
+        return entries_call;
+    default:
+        return NULL;
+    }
+}
+
+static void handle_frame(struct batch *b, struct call *c)
+{
+    struct session *s = map_get(b->core->sessions, c->session);
+    handler *h = handler_of(c->frame->body_case);
+
+    if (s ==
+        NULL) /* closed meanwhile: nobody is left to answer, and nothing was promised */
+        return;
+    if (h == NULL)
+        answer_error(b, c, LIAISON_UNSUPPORTED, NULL);
+    else
+        h(b, c, s);
+}
+
+static void reload(struct core *core, struct call *c)
+{
+    tls_trust_free(core->settings.trust);
+    directory_free(core->settings.directory);
+    core->settings.trust = c->trust;
+    core->settings.directory = c->directory;
+    c->trust = NULL;
+    c->directory = NULL;
+}
+
+static void handle(struct batch *b, struct call *c)
+{
+    switch (c->kind) {
+    case CALL_OPENED:
+        peer_opened(b, c);
+        return;
+    case CALL_CLOSED:
+        peer_closed(b->core, c->session);
+        return;
+    case CALL_FRAME:
+        handle_frame(b, c);
+        return;
+    case CALL_STRANGERS:
+        peer_strangers(b, c);
+        return;
+    case CALL_REFUSED:
+        peer_refused(b, c, LIAISON__V1__EVENT__EVENT_SESSION);
+        return;
+    case CALL_CUT:
+        peer_refused(b, c, LIAISON__V1__EVENT__EVENT_SESSION_CUT);
+        return;
+    case CALL_CRL:
+        broker_entry(b, LIAISON__V1__EVENT__EVENT_CRL, c->digest);
+        return;
+    case CALL_RELOAD:
+        if (c->trust != NULL) /* NULL: the second try of a batch */
+            reload(b->core, c);
+        return;
+    case CALL_STOP:
+        b->core->stopping = true;
+        return;
+    case CALL_ANSWER:
+    case CALL_PUSH:
+    case CALL_ENDED:
+        return; /* ours to send, not to get */
+    }
+}
+
+static Liaison__V1__Clock clock_state(void)
+{
+    struct timex t = {0};
+
+    return adjtimex(&t) >= 0 && (t.status & STA_UNSYNC) == 0
+               ? LIAISON__V1__CLOCK__CLOCK_SYNCED
+               : LIAISON__V1__CLOCK__CLOCK_UNSYNCED;
+}
+
+static enum liaison_code batch_begin(struct core *core, struct arena *arena, bool full,
+                                     struct batch *b)
+{
+    uint64_t now_ns = clock_ns(CLOCK_REALTIME);
+
+    *b = (struct batch){
+        .core = core,
+        .arena = arena,
+        .full = full,
+        .wall_ms = now_ns / 1000000,
+        .time_ns = now_ns > core->time_ns
+                       ? now_ns
+                       : core->time_ns, /* time never runs back in the log */
+        .clock = clock_state(),
+        .seq = core->head.size,
+        .next_number = core->next_number,
+    };
+    b->last = &b->first;
+    b->last_push = &b->pushes;
+    return store_begin(core->store, &core->head, full ? STORE_RESERVE : STORE_ORDINARY,
+                       &b->tx);
+}
+
+static void free_chain(struct call *c)
+{
+    while (c != NULL) {
+        struct call *next = c->next;
+
+        tls_trust_free(c->trust);
+        directory_free(c->directory);
+        call_free(c);
+        c = next;
+    }
+}
+
+/* Takes the batch back in memory, as the store has. */
+static void batch_undo(struct batch *b)
+{
+    free_chain(b->pushes);
+    b->pushes = NULL;
+    mail_undo(b);
+    party_undo(b);
+}
+
+static enum liaison_code batch_commit(struct batch *b)
+{
+    struct core *core = b->core;
+    struct store_head next = {.size = b->seq, .epoch = core->head.epoch};
+    uint8_t id[16];
+
+    item_flush(b);
+    party_flush(b);
+    if (b->failed != LIAISON_OK) {
+        store_abort(b->tx);
+        return b->failed;
+    }
+    if (b->seq == core->head.size) { /* every change has its entry: there is none */
+        store_abort(b->tx);
+        party_committed(b);
+        return LIAISON_OK;
+    }
+    hash_random(core->hash, id, sizeof id);
+    enum liaison_code code = store_commit(b->tx, &next, id);
+
+    if (code != LIAISON_OK)
+        return code;
+    core->head = next;
+    core->time_ns = b->time_ns;
+    core->next_number = b->next_number;
+    party_committed(b);
+    return LIAISON_OK;
+}
+
+/* Sends a chain to its gates, each gate's part as one message, in order. Takes the chain. */
+static void send_chain(struct core *core, struct call *chain)
+{
+    for (unsigned g = 0; g < core->settings.gates && chain != NULL; g++) {
+        struct call *here = NULL, **last = &here, **rest = &chain;
+
+        while (*rest != NULL) {
+            if ((*rest)->session >> 56 != g) {
+                rest = &(*rest)->next;
+                continue;
+            }
+            *last = *rest;
+            *rest = (*rest)->next;
+            last = &(*last)->next;
+        }
+        *last = NULL;
+        if (here != NULL && call_send(core->sockets[g], here) != LIAISON_OK)
+            free_chain(here); /* that gate has ended */
+    }
+    free_chain(chain);
+}
+
+/* Splits off the calls that were answered; the others are done with. */
+static struct call *answered(struct call *calls)
+{
+    struct call *chain = NULL, **last = &chain;
+
+    while (calls != NULL) {
+        struct call *next = calls->next;
+
+        calls->next = NULL;
+        if (calls->kind == CALL_ANSWER && calls->reply.p != NULL) {
+            *last = calls;
+            last = &calls->next;
+        } else {
+            free_chain(calls);
+        }
+        calls = next;
+    }
+    return chain;
+}
+
+/* One try. After LIAISON_OK all of it is durable and may be told. */
+static enum liaison_code batch_try(struct core *core, struct arena *arena,
+                                   struct call *calls, bool full, bool *more,
+                                   struct call **pushes)
+{
+    struct batch b;
+    enum liaison_code code = batch_begin(core, arena, full, &b);
+
+    if (code != LIAISON_OK)
+        return code;
+    for (struct call *c = calls; c != NULL && b.failed == LIAISON_OK; c = c->next)
+        handle(&b, c);
+    if (!full)
+        mail_push(&b, clock_ns(CLOCK_MONOTONIC) / 1000000, more);
+    code = batch_commit(&b);
+    if (code != LIAISON_OK)
+        batch_undo(&b);
+    for (struct item *i = b.first; i != NULL; i = i->next)
+        OPENSSL_cleanse(&i->keys, sizeof i->keys);
+    map_free(b.items);
+    *pushes = b.pushes;
+    return code;
+}
+
+/* Calls as they came, for a second try. */
+static void restore_kinds(struct call *calls, const enum call_kind *kinds)
+{
+    for (; calls != NULL; calls = calls->next)
+        calls->kind = *kinds++;
+}
+
+static enum call_kind *remember_kinds(struct arena *a, const struct call *calls)
+{
+    size_t n = 0;
+
+    for (const struct call *c = calls; c != NULL; c = c->next)
+        n++;
+    enum call_kind *kinds = arena_alloc(a, n * sizeof *kinds);
+
+    for (n = 0; kinds != NULL && calls != NULL; calls = calls->next)
+        kinds[n++] = calls->kind;
+    return kinds;
+}
+
+/* Tries, and when there is no room tries again on the reserve, where only reads, denials and their entries go. Takes calls. */
+static enum liaison_code batch_run(struct core *core, struct arena *arena,
+                                   struct call *calls, bool *more)
+{
+    struct call *pushes = NULL;
+    enum liaison_code code = LIAISON_MEMORY;
+
+    arena_reset(arena);
+    const enum call_kind *kinds = remember_kinds(arena, calls);
+
+    if (kinds != NULL)
+        code = batch_try(core, arena, calls, false, more, &pushes);
+    if (code == LIAISON_FULL) {
+        log_warn("store.full", "what=%s",
+                 "changes are refused; reads and denials go on the reserve");
+        restore_kinds(calls, kinds);
+        code = batch_try(core, arena, calls, true, more, &pushes);
+    }
+    if (code != LIAISON_OK) {
+        free_chain(calls);
+        return code;
+    }
+    send_chain(core, answered(calls));
+    send_chain(core, pushes);
+    return LIAISON_OK;
+}
+
+/* ------------------------------------------------------------ the loop */
+
+/* Everything that waits on every pair, in one chain. */
+static struct call *collect(struct core *core)
+{
+    struct call *chain = NULL, **last = &chain;
+
+    for (unsigned g = 0; g <= core->settings.gates; g++)
+        while ((*last = call_recv(core->sockets[g])) != NULL)
+            while (*last != NULL)
+                last = &(*last)->next;
+    return chain;
+}
+
+static int wait_ms(const struct core *core, bool more)
+{
+    uint64_t deadline = delivery_deadline(core->delivery),
+             now = clock_ns(CLOCK_MONOTONIC) / 1000000;
+
+    if (more || deadline <= now)
+        return 0;
+    return deadline - now > 60000 ? 60000 : (int)(deadline - now);
+}
+
+static enum liaison_code wait_for_calls(struct core *core, zmq_pollitem_t *items,
+                                        bool more)
+{
+    int n = (int)core->settings.gates + 1;
+
+    for (int g = 0; g < n; g++)
+        items[g] = (zmq_pollitem_t){.socket = core->sockets[g], .events = ZMQ_POLLIN};
+    return zmq_poll(items, n, wait_ms(core, more)) < 0 && zmq_errno() != EINTR
+               ? LIAISON_INTERNAL
+               : LIAISON_OK;
+}
+
+/* An entry of the broker's own, in a batch by itself. */
+static enum liaison_code note(struct core *core, struct arena *arena,
+                              Liaison__V1__Event event, const uint8_t digest[32])
+{
+    struct batch b;
+    enum liaison_code code;
+
+    arena_reset(arena);
+    code = batch_begin(core, arena, true, &b);
+    if (code != LIAISON_OK)
+        return code;
+    broker_entry(&b, event, digest);
+    code = batch_commit(&b);
+    if (code != LIAISON_OK)
+        batch_undo(&b);
+    map_free(b.items);
+    return code;
+}
+
+static void end_all(struct core *core)
+{
+    for (unsigned g = 0; g <= core->settings.gates; g++) {
+        struct call *c = call_new(CALL_ENDED, (uint64_t)g << 56);
+
+        if (c != NULL && call_send(core->sockets[g], c) != LIAISON_OK)
+            call_free(c);
+    }
+}
+
+static enum liaison_code serve(struct core *core, struct arena *arena,
+                               zmq_pollitem_t *items)
+{
+    bool more = false;
+    enum liaison_code code = note(core, arena, LIAISON__V1__EVENT__EVENT_START, NULL);
+
+    if (code == LIAISON_OK)
+        code = note(core, arena, LIAISON__V1__EVENT__EVENT_RULES, core->rule_set);
+    while (code == LIAISON_OK && !core->stopping) {
+        code = wait_for_calls(core, items, more);
+        if (code != LIAISON_OK)
+            break;
+        struct call *calls = collect(core);
+        size_t expired =
+            delivery_expire(core->delivery, clock_ns(CLOCK_MONOTONIC) / 1000000);
+
+        if (calls != NULL || expired > 0 || more)
+            code = batch_run(core, arena, calls, &more);
+    }
+    return code == LIAISON_OK ? note(core, arena, LIAISON__V1__EVENT__EVENT_STOP, NULL)
+                              : code;
+}
+
+enum liaison_code core_run(struct core *core)
+{
+    struct arena *arena = arena_new();
+    zmq_pollitem_t *items = calloc(core->settings.gates + 1, sizeof *items);
+    enum liaison_code code =
+        arena == NULL || items == NULL ? LIAISON_MEMORY : serve(core, arena, items);
+
+    if (code != LIAISON_OK)
+        log_error("core.failed", "code=%s what=%s", err_name(code),
+                  "nothing of the last batch was answered; the process ends and starts "
+                  "again through its checks");
+    end_all(core);
+    arena_free(arena);
+    free(items);
+    return code;
+}

@@ -1,0 +1,111 @@
+/* Sessions come and go; strangers are counted; the broker's own doings are entries too. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "broker/core/state.h"
+#include "broker/ops/log.h"
+#include "proto/err.h"
+
+/* The name that the ledger uses: an agency's as it is, others with their role before it. */
+static struct party *party_of(struct core *c, const struct tls_identity *peer)
+{
+    static const char *const ROLE[] = {[TLS_AGENCY] = "",
+                                       [TLS_AUDITOR] = "auditor:",
+                                       [TLS_BROKER] = "broker:",
+                                       [TLS_APPROVER] = "approver:"};
+    char name[ID_NAME_MAX + 16];
+
+    snprintf(name, sizeof name, "%s%s", ROLE[peer->role], peer->name);
+    return party_named(c, name);
+}
+
+static bool record_session(struct batch *b, const struct tls_identity *peer,
+                           Liaison__V1__Event event, enum liaison_code code)
+{
+    struct party *p = party_of(b->core, peer);
+    struct recorded made;
+    struct ledger_fact f = {
+        .event = event,
+        .code = code,
+        .operation = LIAISON__V1__OPERATION__OPERATION_NONE,
+        .certificate = peer->certificate,
+    };
+
+    if (p == NULL)
+        return batch_fail(b, LIAISON_MEMORY), false;
+    return record(b, &f, p, NULL, NULL, false, &made);
+}
+
+void peer_opened(struct batch *b, struct call *c)
+{
+    struct session *s = map_get(b->core->sessions, c->session);
+
+    if (!record_session(b, c->peer, LIAISON__V1__EVENT__EVENT_SESSION, LIAISON_OK))
+        return;
+    c->kind = CALL_ANSWER;
+    if (s != NULL) /* the second try of a batch */
+        return;
+    s = calloc(1, sizeof *s);
+    if (s == NULL || !map_put(&b->core->sessions, c->session, s)) {
+        free(s);
+        batch_fail(b, LIAISON_MEMORY);
+        return;
+    }
+    s->number = c->session;
+    s->role = c->peer->role;
+    s->party = party_of(b->core, c->peer);
+    snprintf(s->name, sizeof s->name, "%s", c->peer->name);
+    memcpy(s->certificate, c->peer->certificate, sizeof s->certificate);
+    if (s->role == TLS_AGENCY &&
+        delivery_open(b->core->delivery, s->party->number, s->number) != LIAISON_OK)
+        batch_fail(b, LIAISON_MEMORY);
+}
+
+void peer_closed(struct core *core, uint64_t session)
+{
+    delivery_close(core->delivery, session);
+    free(map_take(core->sessions, session));
+}
+
+void peer_refused(struct batch *b, const struct call *c, Liaison__V1__Event event)
+{
+    if (!record_session(b, c->peer, event, c->code))
+        batch_fail(b, LIAISON_MEMORY);
+}
+
+static struct party *broker_party(struct batch *b)
+{
+    struct tls_identity self = {.role = TLS_BROKER};
+
+    snprintf(self.name, sizeof self.name, "%s", b->core->settings.broker);
+    struct party *p = party_of(b->core, &self);
+
+    if (p == NULL)
+        batch_fail(b, LIAISON_MEMORY);
+    return p;
+}
+
+void broker_entry(struct batch *b, Liaison__V1__Event event, const uint8_t digest[32])
+{
+    struct party *p = broker_party(b);
+    struct recorded made;
+    struct ledger_fact f = {.event = event,
+                            .operation = LIAISON__V1__OPERATION__OPERATION_NONE,
+                            .content = slice(digest, digest == NULL ? 0 : 32)};
+
+    if (p == NULL || !record(b, &f, p, NULL, NULL, false, &made))
+        batch_fail(b, LIAISON_MEMORY);
+}
+
+void peer_strangers(struct batch *b, const struct call *c)
+{
+    struct party *p = broker_party(b);
+    struct recorded made;
+    struct ledger_fact f = {.event = LIAISON__V1__EVENT__EVENT_STRANGERS,
+                            .code = c->code,
+                            .operation = LIAISON__V1__OPERATION__OPERATION_NONE,
+                            .count = c->count};
+
+    if (p == NULL || !record(b, &f, p, NULL, NULL, false, &made))
+        batch_fail(b, LIAISON_MEMORY);
+}

@@ -1,0 +1,563 @@
+/* Reading: lists, referrals, histories, the directory. What is read is logged before a byte of it leaves. */
+#include <stdlib.h>
+
+#include "broker/core/state.h"
+#include "broker/ops/log.h"
+#include "proto/err.h"
+#include "proto/valid.h"
+
+enum {
+    ROWS_VISITED_MAX =
+        2048 /* rows that one page may look at; the cursor goes on from there */
+};
+
+static struct slice binary_slice(ProtobufCBinaryData b)
+{
+    return slice(b.data, b.len);
+}
+
+static void refuse(struct batch *b, struct call *c, const struct session *s,
+                   enum liaison_code code, const char *text, Liaison__V1__Event event,
+                   struct slice referral_id)
+{
+    const Liaison__V1__Caller *caller = c->frame->caller;
+    struct denial d = {
+        .code = code, .text = text, .event = event, .referral_id = referral_id};
+
+    if (caller != NULL) {
+        d.officer = id_officer(caller->officer) ? caller->officer : NULL;
+        d.purpose = id_word(caller->purpose) ? caller->purpose : NULL;
+        d.basis = id_word(caller->basis) ? caller->basis : NULL;
+    }
+    answer_refused(b, c, s, &d);
+}
+
+/* Whoever reads about a person says why (Directive (EU) 2016/680, article 25). */
+static bool may_read(struct batch *b, struct call *c, const struct session *s,
+                     Liaison__V1__Event event, struct slice referral_id)
+{
+    const Liaison__V1__Caller *caller = c->frame->caller;
+    const char *text = c->why;
+
+    if (c->code == LIAISON_OK &&
+        (caller == NULL || !id_word(caller->purpose) || !id_word(caller->basis) ||
+         (caller->officer[0] != '\0' && !id_officer(caller->officer)))) {
+        c->code = LIAISON_FIELD;
+        text = "caller: a read names its purpose and basis";
+    }
+    if (c->code == LIAISON_OK)
+        return true;
+    refuse(b, c, s, c->code, text, event, referral_id);
+    return false;
+}
+
+/* Encodes the answer first, since the entry commits to its bytes; logs it; both leave with the commit. */
+static void answer_read(struct batch *b, struct call *c, struct session *s,
+                        Liaison__V1__Frame *f, struct ledger_fact *fact,
+                        struct item *item)
+{
+    const Liaison__V1__Caller *caller = c->frame->caller;
+    struct party *other = NULL;
+    struct recorded made;
+
+    answer(b, c, f);
+    if (item != NULL)
+        other = party_numbered(b->core, s->party->number == item->row.to ? item->row.from
+                                                                         : item->row.to);
+    fact->certificate = s->certificate;
+    fact->returned = c->reply;
+    if (caller != NULL) {
+        fact->officer = caller->officer;
+        fact->purpose = id_word(caller->purpose) ? caller->purpose : NULL;
+        fact->basis = id_word(caller->basis) ? caller->basis : NULL;
+    }
+    if (!record(b, fact, s->party, other, item, true, &made))
+        c->reply = slice(NULL, 0);
+}
+
+/* ------------------------------------------------------------ cards */
+
+bool card_revealed(const struct item *i)
+{
+    switch ((Liaison__V1__State)i->row.state) {
+    case LIAISON__V1__STATE__STATE_REQUESTED:
+    case LIAISON__V1__STATE__STATE_RECEIVED:
+        return i->row.reveal == LIAISON__V1__REVEAL__REVEAL_ON_DELIVERY;
+    case LIAISON__V1__STATE__STATE_ACCEPTED:
+    case LIAISON__V1__STATE__STATE_IN_PROGRESS:
+    case LIAISON__V1__STATE__STATE_ON_HOLD:
+    case LIAISON__V1__STATE__STATE_CANCEL_REQUESTED:
+    case LIAISON__V1__STATE__STATE_COMPLETED:
+    case LIAISON__V1__STATE__STATE_FAILED:
+        return true;
+    default: /* rejected, cancelled, expired, in error: nothing more is disclosed */
+        return false;
+    }
+}
+
+static Liaison__V1__Obligations *obligations_of(struct batch *b, const struct item *i)
+{
+    Liaison__V1__Obligations *o = arena_alloc(b->arena, sizeof *o);
+
+    if (o == NULL)
+        return NULL;
+    liaison__v1__obligations__init(o);
+    o->reveal = (Liaison__V1__Reveal)i->row.reveal;
+    o->returns = i->row.returns;
+    o->n_returns = i->row.n_returns;
+    o->keep = i->row.keep;
+    return o;
+}
+
+Liaison__V1__Card *card_of(struct batch *b, struct item *i, const struct party *reader,
+                           bool sections)
+{
+    const struct party *responsible = party_numbered(b->core, i->row.responsible);
+    Liaison__V1__SignedReferral *r;
+    Liaison__V1__Card *card;
+
+    if (item_body(b, i) != LIAISON_OK)
+        return NULL;
+    r = arena_alloc(b->arena, sizeof *r);
+    card = arena_alloc(b->arena, sizeof *card);
+    if (r == NULL || card == NULL) {
+        batch_fail(b, LIAISON_MEMORY);
+        return NULL;
+    }
+    *r = *i->referral;
+    if (!sections)
+        r->n_sections = 0;
+    liaison__v1__card__init(card);
+    card->referral = r;
+    card->state = (Liaison__V1__State)i->row.state;
+    card->state_version = i->row.version;
+    card->responsible = responsible == NULL ? (char *)"" : (char *)responsible->name;
+    card->submitted_unix_ms = i->row.submitted_unix_ms;
+    card->granted = i->row.granted;
+    card->n_granted = i->row.n_granted;
+    card->obligations = obligations_of(b, i);
+    card->mailbox = reader->number == i->row.to ? i->row.mail : 0;
+    if (card->obligations == NULL)
+        batch_fail(b, LIAISON_MEMORY);
+    return card;
+}
+
+bool note_received(struct batch *b, struct item *i, struct party *reader,
+                   const uint8_t certificate[32], const char *officer)
+{
+    Liaison__V1__State before = (Liaison__V1__State)i->row.state;
+    struct referral_step step;
+    struct recorded made;
+
+    if (reader->number != i->row.to ||
+        referral_step((Liaison__V1__Type)i->row.type, before, REFERRAL_RECEIVED,
+                      REFERRAL_BROKER, &step) != LIAISON_OK)
+        return true;
+    struct ledger_fact f = {
+        .event = LIAISON__V1__EVENT__EVENT_RECEIVED,
+        .operation = LIAISON__V1__OPERATION__OPERATION_NONE,
+        .officer = officer,
+        .referral_id = slice(i->row.id.data, i->row.id.len),
+        .certificate = certificate,
+        .before = before,
+        .after = step.next,
+    };
+
+    i->row.state = (uint32_t)step.next;
+    i->dirty = true;
+    return record(b, &f, reader, party_numbered(b->core, i->row.from), i, true, &made);
+}
+
+/* ------------------------------------------------------------ List */
+
+/* Rows of an index: the referral each stands for, and its key behind the agency's, which is the cursor to go on from. */
+struct visited {
+    uint64_t number;
+    uint8_t key[ID_BYTES];
+};
+
+struct visit {
+    struct visited *rows;
+    size_t n;
+    size_t prefix, rest; /* bytes of a key before and in the cursor */
+    bool number_is_value;
+};
+
+static int visit_row(void *arg, struct slice key, struct slice value)
+{
+    struct visit *v = arg;
+    struct slice rest = slice(key.p + v->prefix, key.n - v->prefix);
+    struct slice number = v->number_is_value ? value : rest;
+
+    if (number.n != 8 || rest.n != v->rest)
+        return 1;
+    v->rows[v->n].number = be64_get(number.p);
+    memcpy(v->rows[v->n++].key, rest.p, rest.n);
+    return 0;
+}
+
+/* Looks at a box's index from the cursor on: the inbox is ordered by arrival, the sent box by the ids' time.
+ * Errors: LIAISON_FIELD (no box, or a cursor that no page gave), those of the store. */
+static enum liaison_code visit_box(struct batch *b, const Liaison__V1__List *l,
+                                   uint32_t agency, struct visit *v)
+{
+    bool sent = l->box == LIAISON__V1__BOX__BOX_SENT;
+    uint8_t from[32] = {0}, until[32] = {0};
+
+    v->prefix = sent ? 5 : 4;
+    v->rest = sent ? ID_BYTES : 8;
+    v->number_is_value = sent;
+    if (l->box == LIAISON__V1__BOX__BOX_UNSPECIFIED ||
+        (l->cursor.len != 0 && l->cursor.len != v->rest))
+        return LIAISON_FIELD;
+    be32_put(from, agency);
+    be32_put(until, sent ? agency : agency + 1);
+    if (sent) {
+        from[4] = 'R';
+        until[4] = 'R' + 1;
+    }
+    size_t key = v->prefix + v->rest;
+
+    if (l->cursor.len != 0) {
+        memcpy(from + v->prefix, l->cursor.data, v->rest);
+        from[key++] = 0; /* the first key behind the cursor's */
+    }
+    return store_batch_scan(b->tx, sent ? T_KNOWN : T_INBOX, slice(from, key),
+                            slice(until, v->prefix), ROWS_VISITED_MAX, visit_row, v);
+}
+
+static size_t page_rows(const struct core *c, uint32_t wanted)
+{
+    return wanted == 0 || wanted > c->settings.page ? c->settings.page : wanted;
+}
+
+/* Puts the visited referrals on the page until it is full; *taken is how many were looked at. */
+static bool fill_cards(struct batch *b, struct call *c, struct session *s,
+                       const struct visit *v, Liaison__V1__Cards *page, size_t *taken)
+{
+    const Liaison__V1__List *l = c->frame->list;
+    size_t rows = page_rows(b->core, l->limit), bytes = 0;
+
+    for (*taken = 0;
+         *taken < v->n && page->n_cards < rows && bytes < b->core->settings.page_bytes;
+         (*taken)++) {
+        struct item *i = item_get(b, v->rows[*taken].number);
+
+        if (i == NULL)
+            return false;
+        if (!l->finished && referral_finished((Liaison__V1__State)i->row.state))
+            continue;
+        if (!note_received(b, i, s->party, s->certificate, c->frame->caller->officer))
+            return false;
+        Liaison__V1__Card *card = card_of(b, i, s->party, false);
+
+        if (card == NULL)
+            return false;
+        bytes += liaison__v1__card__get_packed_size(card);
+        page->cards[page->n_cards++] = card;
+    }
+    return true;
+}
+
+void list_call(struct batch *b, struct call *c, struct session *s)
+{
+    Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
+    Liaison__V1__Cards page = LIAISON__V1__CARDS__INIT;
+    struct ledger_fact fact = {.event = LIAISON__V1__EVENT__EVENT_LIST,
+                               .operation =
+                                   LIAISON__V1__OPERATION__OPERATION_CONSULTATION};
+    struct visit v = {.rows = arena_alloc(b->arena, ROWS_VISITED_MAX * sizeof *v.rows)};
+    size_t taken;
+
+    page.cards = arena_alloc(b->arena, b->core->settings.page * sizeof *page.cards);
+    if (v.rows == NULL || page.cards == NULL) {
+        batch_fail(b, LIAISON_MEMORY);
+        return;
+    }
+    if (!may_read(b, c, s, LIAISON__V1__EVENT__EVENT_LIST, slice(NULL, 0)))
+        return;
+    enum liaison_code code = visit_box(b, c->frame->list, s->party->number, &v);
+
+    if (code == LIAISON_FIELD) {
+        answer_error(b, c, code,
+                     "list: a box, and a cursor as the page before gave it, are wanted");
+        return;
+    }
+    if (code != LIAISON_OK) {
+        batch_fail(b, code);
+        return;
+    }
+    if (!fill_cards(b, c, s, &v, &page, &taken))
+        return;
+    if (taken > 0 && (taken < v.n || v.n == ROWS_VISITED_MAX))
+        page.cursor = (ProtobufCBinaryData){v.rest, v.rows[taken - 1].key};
+    f.body_case = LIAISON__V1__FRAME__BODY_CARDS;
+    f.cards = &page;
+    answer_read(b, c, s, &f, &fact, NULL);
+}
+
+/* ------------------------------------------------------------ Open and History */
+
+/* The caller's referral, or NULL after the answer that also stands for one that does not exist. */
+static struct item *own_referral(struct batch *b, struct call *c, struct session *s,
+                                 const Liaison__V1__Reference *r,
+                                 Liaison__V1__Event event)
+{
+    struct slice id = r == NULL ? slice(NULL, 0) : binary_slice(r->id);
+    struct item *i = NULL;
+
+    if (!may_read(b, c, s, event, id_valid(id) ? id : slice(NULL, 0)))
+        return NULL;
+    if (r != NULL && id_name(r->from) && id_valid(id))
+        i = item_find(b, party_find(b->core, r->from), id);
+    if (i != NULL && (i->row.from == s->party->number || i->row.to == s->party->number))
+        return i;
+    if (b->failed == LIAISON_OK)
+        refuse(b, c, s, LIAISON_NOT_FOUND, NULL, event,
+               id_valid(id) ? id : slice(NULL, 0));
+    return NULL;
+}
+
+/* Actions with the sections that are sealed to the reader: those of the other party. */
+static bool fill_actions(struct batch *b, struct item *i, const struct party *reader,
+                         Liaison__V1__View *view)
+{
+    size_t n = i->row.version - 1;
+
+    view->actions = arena_alloc(b->arena, n * sizeof *view->actions);
+    if (view->actions == NULL)
+        return batch_fail(b, LIAISON_MEMORY), false;
+    for (uint32_t version = 2; version <= i->row.version; version++) {
+        const Liaison__V1__SignedAction *kept;
+        const void *action;
+
+        if (item_get_action(b, i, version, &kept) != LIAISON_OK ||
+            valid_decode(&liaison__v1__action__descriptor,
+                         slice(kept->action.data, kept->action.len), b->arena,
+                         &action) != LIAISON_OK)
+            return batch_fail(b, LIAISON_DAMAGED), false;
+        Liaison__V1__SignedAction *shown = arena_alloc(b->arena, sizeof *shown);
+
+        if (shown == NULL)
+            return batch_fail(b, LIAISON_MEMORY), false;
+        *shown = *kept;
+        if (strcmp(((const Liaison__V1__Action *)action)->agency, reader->name) == 0)
+            shown->n_sections = 0;
+        view->actions[view->n_actions++] = shown;
+    }
+    return true;
+}
+
+void open_call(struct batch *b, struct call *c, struct session *s)
+{
+    Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
+    Liaison__V1__View view = LIAISON__V1__VIEW__INIT;
+    struct item *i =
+        own_referral(b, c, s, c->frame->open->referral, LIAISON__V1__EVENT__EVENT_OPEN);
+
+    if (i == NULL ||
+        !note_received(b, i, s->party, s->certificate, c->frame->caller->officer))
+        return;
+    bool sections = s->party->number == i->row.to && card_revealed(i);
+
+    view.card = card_of(b, i, s->party, sections);
+    if (view.card == NULL || !fill_actions(b, i, s->party, &view))
+        return;
+    struct ledger_fact fact = {
+        .event = LIAISON__V1__EVENT__EVENT_OPEN,
+        .operation = sections ? LIAISON__V1__OPERATION__OPERATION_DISCLOSURE
+                              : LIAISON__V1__OPERATION__OPERATION_CONSULTATION,
+        .referral_id = binary_slice(i->row.id),
+        .sections = (const char *const *)i->row.granted,
+        .n_sections = sections ? i->row.n_granted : 0,
+    };
+
+    f.body_case = LIAISON__V1__FRAME__BODY_VIEW;
+    f.view = &view;
+    answer_read(b, c, s, &f, &fact, i);
+}
+
+/* Entries of a referral from a number on, oldest first. */
+struct trail {
+    uint64_t from;
+    uint8_t *seqs; /* 8 bytes each */
+    size_t n, room;
+};
+
+static int trail_row(void *arg, struct slice key, struct slice value)
+{
+    struct trail *t = arg;
+
+    (void)key;
+    for (size_t i = 0; i + 8 <= value.n && t->n < t->room; i += 8)
+        if (be64_get(value.p + i) >= t->from)
+            memcpy(t->seqs + 8 * t->n++, value.p + i, 8);
+    return t->n == t->room;
+}
+
+static bool trail_read(struct batch *b, const struct item *i, struct trail *t)
+{
+    uint8_t low[8], high[8];
+
+    t->seqs = arena_alloc(b->arena, 8 * t->room);
+    if (t->seqs == NULL)
+        return batch_fail(b, LIAISON_MEMORY), false;
+    be64_put(low, i->number);
+    be64_put(high, i->number + 1);
+    if (store_batch_scan(b->tx, T_TRAIL, slice(low, 8), slice(high, 8), SIZE_MAX,
+                         trail_row, t) != LIAISON_OK)
+        return batch_fail(b, LIAISON_IO), false;
+    trail_row(t, slice(NULL, 0), binary_slice(i->row.trail));
+    return true;
+}
+
+static bool fill_entries(struct batch *b, const struct trail *t, size_t rows,
+                         Liaison__V1__Entries *page)
+{
+    page->entries = arena_alloc(b->arena, rows * sizeof *page->entries);
+    if (page->entries == NULL)
+        return batch_fail(b, LIAISON_MEMORY), false;
+    for (size_t n = 0; n < t->n && n < rows; n++) {
+        struct slice entry;
+
+        if (store_get(b->tx, T_ENTRY, slice(t->seqs + 8 * n, 8), &entry) != LIAISON_OK)
+            return batch_fail(b, LIAISON_DAMAGED), false;
+        uint8_t *copy = arena_copy(b->arena, entry);
+
+        if (copy == NULL)
+            return batch_fail(b, LIAISON_MEMORY), false;
+        page->entries[page->n_entries++] = (ProtobufCBinaryData){entry.n, copy};
+    }
+    return true;
+}
+
+void history_call(struct batch *b, struct call *c, struct session *s)
+{
+    const Liaison__V1__History *h = c->frame->history;
+    Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
+    Liaison__V1__Entries page = LIAISON__V1__ENTRIES__INIT;
+    struct item *i =
+        own_referral(b, c, s, h->referral, LIAISON__V1__EVENT__EVENT_HISTORY);
+    size_t rows = page_rows(b->core, h->limit);
+    uint8_t cursor[8];
+
+    if (i == NULL)
+        return;
+    if (h->cursor.len != 0 && h->cursor.len != 8) {
+        answer_error(b, c, LIAISON_FIELD, "history.cursor: as the page before gave it");
+        return;
+    }
+    struct trail t = {.from = h->cursor.len == 0 ? 0 : be64_get(h->cursor.data),
+                      .room = rows + 1};
+
+    if (!trail_read(b, i, &t) || !fill_entries(b, &t, rows, &page))
+        return;
+    if (t.n > rows) {
+        memcpy(cursor, t.seqs + 8 * rows, 8);
+        page.cursor = (ProtobufCBinaryData){sizeof cursor, cursor};
+    }
+    struct ledger_fact fact = {.event = LIAISON__V1__EVENT__EVENT_HISTORY,
+                               .operation =
+                                   LIAISON__V1__OPERATION__OPERATION_CONSULTATION,
+                               .referral_id = binary_slice(i->row.id)};
+
+    f.body_case = LIAISON__V1__FRAME__BODY_HISTORY_PAGE;
+    f.history_page = &page;
+    answer_read(b, c, s, &f, &fact, i);
+}
+
+/* ------------------------------------------------------------ Directory */
+
+static Liaison__V1__Agency *agency_of(struct batch *b, const struct rules_agency *a)
+{
+    Liaison__V1__Agency *row = arena_alloc(b->arena, sizeof *row);
+    const struct slice *certificates;
+    size_t n = directory_find(b->core->settings.directory, a->name, &certificates);
+    ProtobufCBinaryData *list = arena_alloc(b->arena, n * sizeof *list);
+
+    if (row == NULL || list == NULL)
+        return NULL;
+    liaison__v1__agency__init(row);
+    row->id = (char *)a->name;
+    row->kind = (char *)a->kind;
+    row->area = (char *)a->area;
+    for (size_t i = 0; i < n; i++)
+        list[i] = (ProtobufCBinaryData){certificates[i].n, (uint8_t *)certificates[i].p};
+    row->seal_certificates = list;
+    row->n_seal_certificates = n;
+    return row;
+}
+
+static bool agency_wanted(const Liaison__V1__Directory *d, const struct rules_agency *a)
+{
+    return (d->agency[0] == '\0' || strcmp(d->agency, a->name) == 0) &&
+           (d->kind[0] == '\0' || strcmp(d->kind, a->kind) == 0) &&
+           (d->area[0] == '\0' || rules_area_within(a->area, d->area)) &&
+           (d->cursor.len == 0 ||
+            strncmp(a->name, (const char *)d->cursor.data, d->cursor.len) > 0 ||
+            (strncmp(a->name, (const char *)d->cursor.data, d->cursor.len) == 0 &&
+             strlen(a->name) > d->cursor.len));
+}
+
+static bool fill_agencies(struct batch *b, const Liaison__V1__Directory *d, size_t rows,
+                          Liaison__V1__Agencies *page)
+{
+    const struct rules_agency *a;
+    size_t bytes = 0;
+
+    page->agencies = arena_alloc(b->arena, rows * sizeof *page->agencies);
+    for (size_t i = 0; page->agencies != NULL &&
+                       (a = rules_agency_at(b->core->settings.rules, i)) != NULL;
+         i++) {
+        if (!agency_wanted(d, a))
+            continue;
+        if (page->n_agencies == rows || bytes > b->core->settings.page_bytes) {
+            const char *last = page->agencies[page->n_agencies - 1]->id;
+
+            page->cursor = (ProtobufCBinaryData){strlen(last), (uint8_t *)last};
+            break;
+        }
+        Liaison__V1__Agency *row = agency_of(b, a);
+
+        if (row == NULL)
+            return false;
+        bytes += liaison__v1__agency__get_packed_size(row);
+        page->agencies[page->n_agencies++] = row;
+    }
+    return page->agencies != NULL;
+}
+
+static bool fill_crls(struct batch *b, Liaison__V1__Agencies *page)
+{
+    const struct slice *crls;
+    size_t n = tls_trust_crls(b->core->settings.trust, &crls);
+
+    page->crls = arena_alloc(b->arena, n * sizeof *page->crls);
+    for (size_t i = 0; page->crls != NULL && i < n; i++)
+        page->crls[page->n_crls++] =
+            (ProtobufCBinaryData){crls[i].n, (uint8_t *)crls[i].p};
+    return page->crls != NULL;
+}
+
+void directory_call(struct batch *b, struct call *c, struct session *s)
+{
+    const Liaison__V1__Directory *d = c->frame->directory;
+    Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
+    Liaison__V1__Agencies page = LIAISON__V1__AGENCIES__INIT;
+    struct ledger_fact fact = {.event = LIAISON__V1__EVENT__EVENT_DIRECTORY,
+                               .operation = LIAISON__V1__OPERATION__OPERATION_NONE};
+
+    if (c->code != LIAISON_OK) {
+        refuse(b, c, s, c->code, c->why, LIAISON__V1__EVENT__EVENT_DIRECTORY,
+               slice(NULL, 0));
+        return;
+    }
+    if (!fill_agencies(b, d, page_rows(b->core, d->limit), &page) ||
+        !fill_crls(b, &page)) {
+        batch_fail(b, LIAISON_MEMORY);
+        return;
+    }
+    f.body_case = LIAISON__V1__FRAME__BODY_AGENCIES;
+    f.agencies = &page;
+    answer_read(b, c, s, &f, &fact, NULL);
+}
