@@ -1,0 +1,224 @@
+#pragma once
+/* What the commands of liaison(1) share: options, the profile, errors, answers. */
+#include "client/json/json.h"
+#include "client/json/profile.h"
+#include "client/lib/liaison.h"
+#include "proto/arena.h"
+#include "proto/err.h"
+
+enum option {
+    /* of every command */
+    OPT_PROFILE,
+    OPT_BROKER,
+    OPT_OFFICER,
+    OPT_PURPOSE,
+    OPT_BASIS,
+    OPT_TIMEOUT,
+    OPT_JSON,
+    OPT_HELP,
+    OPT_VERSION,
+    OPT_LIST_COMMANDS,
+    /* of some */
+    OPT_NETWORK,
+    OPT_AGENCY,
+    OPT_AUDITOR,
+    OPT_INSTALL,
+    OPT_TO,
+    OPT_STRIP,
+    OPT_SAVE,
+    OPT_WAIT,
+    OPT_ALL,
+    OPT_REASON,
+    OPT_OUTCOME,
+    OPT_NOTES,
+    OPT_STATE_VERSION,
+    OPT_KIND,
+    OPT_AREA,
+    OPT__COUNT
+};
+
+#define LIAISON_VERSION_TEXT "0.1.0"
+#define BIT(option)          (1U << (option))
+
+/* One run of the program. */
+struct cli {
+    const char *opt[OPT__COUNT]; /* NULL: not given; "" for those without a value */
+    struct arena *arena;         /* lives until the end */
+    struct profile profile;      /* after cli_profile() */
+    struct liaison *lib;         /* after cli_open() */
+};
+
+struct command {
+    const char *name, *args, *help, *example;
+    uint32_t options;       /* BIT()s of its own */
+    int min_args, max_args; /* max -1: any number */
+    int (*run)(struct cli *c, int argc,
+               char **argv); /* its arguments, without options; returns the exit status */
+};
+
+/* ---- options.c */
+
+/* Sorts options from arguments: afterwards argv[0..*argc-1] are the arguments. `allowed` are BIT()s.
+ * Errors: LIAISON_USAGE, said on stderr. */
+MUST_CHECK
+enum liaison_code options_read(struct cli *c, int *argc, char **argv, uint32_t allowed);
+
+/* The options in `set`, one line each, for --help. */
+void options_help(uint32_t set);
+
+/* An option's name, without "--". */
+const char *options_name(enum option o);
+
+/* BIT()s of the options that every command has. */
+extern const uint32_t OPTIONS_OF_ALL;
+
+/* True if `text` is a number from `low` to `high`. */
+MUST_CHECK
+bool options_number(const char *text, uint32_t low, uint32_t high, uint32_t *out);
+
+/* ---- cli.c */
+
+/* Says "liaison: ..." on stderr. Returns the exit status for `code`. */
+__attribute__((format(printf, 2, 3))) int cli_fail(enum liaison_code code,
+                                                   const char *format, ...);
+
+/* The same with the library's sentence about its last call. */
+int cli_lib_fail(struct cli *c, enum liaison_code code);
+
+/* Memory is out. */
+int cli_no_memory(void);
+
+/* Reads the profile into c->profile. Errors are said; the exit status is in *status. */
+MUST_CHECK
+bool cli_profile(struct cli *c, int *status);
+
+/* Reads the profile and makes c->lib ready with all settings; connects to nobody yet. */
+MUST_CHECK
+bool cli_open(struct cli *c, int *status);
+
+/* The Frame of an answer, decoded strictly; lives in c->arena. NULL if it has none or is not one (said). */
+const Liaison__V1__Frame *cli_frame(struct cli *c, const struct liaison_answer *a);
+
+/* Decodes strictly into c->arena; NULL if it is not that. */
+const void *cli_decode(struct cli *c, const ProtobufCMessageDescriptor *type,
+                       struct slice bytes);
+
+/* A text in c->arena; "" when memory is out. */
+__attribute__((format(printf, 2, 3))) const char *cli_text(struct cli *c,
+                                                           const char *format, ...);
+
+const char *cli_id(struct cli *c, ProtobufCBinaryData id); /* UUID text */
+const char *cli_time(struct cli *c,
+                     uint64_t unix_ms); /* "2026-11-23 08:00" in UTC; "" for 0 */
+const char *cli_state(struct cli *c, Liaison__V1__State s); /* "in-progress" */
+const char *cli_word(struct cli *c, const ProtobufCEnumDescriptor *type, int number);
+
+/* ---- print.c */
+
+/* Writes one JSON object as one line. Takes o (NULL says that memory is out). Returns the exit status. */
+int print_json(json_t *o);
+
+/* Writes text so that it cannot steer a terminal: control characters become '?'. New lines do too if `indent` is NULL; else
+ * they stay, with `indent` behind each. */
+void print_safe(const char *text, const char *indent);
+
+/* Rows of cells in columns. */
+struct table;
+
+/* `titles` end with NULL and live as long as the table, in `a`, as the cells do. NULL when memory is out. */
+struct table *table_new(struct arena *a, const char *const *titles);
+
+/* Adds one row of as many cells as there are titles. */
+void table_row(struct table *t, const char *const *cells);
+
+/* Writes it: the header bold on a terminal without NO_COLOR. */
+void table_print(const struct table *t);
+
+/* ---- answer.c */
+
+/* Says what became of a submit or a move: one line (or JSON object, with `extra`'s members first). Takes extra, frees the
+ * answer. `what` is "submitted" or "accept"; `id` is the referral's. Returns the exit status. */
+int answer_say(struct cli *c, enum liaison_code code, struct liaison_answer *a,
+               const char *what, const char *id, json_t *extra);
+
+/* The rules of an answer, indented, one per line; or as JSON [{"where", "text"}]. */
+void answer_rules(const struct liaison_answer *a);
+json_t *answer_rules_json(const struct liaison_answer *a);
+
+/* ---- card.c: what a party sees */
+
+/* A card and its envelope. `trouble` says why its signature does not hold; NULL: verified, signed by envelope->from. */
+struct card {
+    const Liaison__V1__Card *card;
+    const Liaison__V1__Envelope *envelope;
+    const char *trouble;
+    Liaison__V1__Box box;
+};
+
+/* Checks the i-th signed thing of `a` and fills *out from `card`. False if it is not even an envelope (said). */
+MUST_CHECK
+bool card_read(struct cli *c, const struct liaison_answer *a, size_t i,
+               const Liaison__V1__Card *card, struct card *out);
+
+json_t *card_json(const struct card *card);
+void card_print(struct cli *c, const struct card *card);
+
+/* Calls `each` with every card of a box until it returns false. Errors: those of liaison_query_next. */
+typedef bool card_each(struct cli *c, const struct card *card, void *arg);
+MUST_CHECK
+enum liaison_code card_list(struct cli *c, Liaison__V1__Box box, bool finished,
+                            card_each *each, void *arg);
+
+/* Which referral a person means: an id, FROM:ID, or the beginning or end of an id that stands in the inbox or in sent.
+ *
+ * version is 0 if it was not looked up, which happens for FROM:ID with the whole id unless `look`.
+ * On false the reason was said and *status is the exit status. */
+struct target {
+    const char *from, *id;
+    uint32_t version;
+};
+MUST_CHECK
+bool card_find(struct cli *c, const char *text, bool look, struct target *out,
+               int *status);
+
+/* ---- files.c */
+
+/* Reads a referral document and checks it. On false the reason was said. */
+MUST_CHECK
+bool files_referral(struct cli *c, const char *path, struct liaison_referral **out,
+                    int *status);
+
+/* Content for a section that a person gives as FILE.json or as text. */
+MUST_CHECK
+bool files_content(struct cli *c, const char *given, const char **type, struct slice *out,
+                   int *status);
+
+/* Reads a whole file of at most `max` bytes into c->arena. On false the reason was said. */
+MUST_CHECK
+bool files_read(struct cli *c, const char *path, size_t max, struct slice *out,
+                int *status);
+
+/* Writes a new file, mode 0600, on disk afterwards. */
+MUST_CHECK
+bool files_write_new(const char *path, struct slice bytes, int *status);
+
+/* ---- templates.c */
+
+/* Writes the template for a category, or the general one, with its recipient (NULL: one to be replaced). Returns its length. */
+int template_print(const char *category, const char *to, char *out, size_t out_len);
+
+/* ---- the commands */
+int cmd_enrol(struct cli *c, int argc, char **argv);
+int cmd_new(struct cli *c, int argc, char **argv);
+int cmd_check(struct cli *c, int argc, char **argv);
+int cmd_submit(struct cli *c, int argc, char **argv);
+int cmd_inbox(struct cli *c, int argc, char **argv);
+int cmd_sent(struct cli *c, int argc, char **argv);
+int cmd_show(struct cli *c, int argc, char **argv);
+int cmd_accept(struct cli *c, int argc, char **argv);
+int cmd_reject(struct cli *c, int argc, char **argv);
+int cmd_start(struct cli *c, int argc, char **argv);
+int cmd_complete(struct cli *c, int argc, char **argv);
+int cmd_withdraw(struct cli *c, int argc, char **argv);
+int cmd_history(struct cli *c, int argc, char **argv);
+int cmd_directory(struct cli *c, int argc, char **argv);

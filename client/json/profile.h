@@ -1,0 +1,49 @@
+#pragma once
+/* A profile: the directory that says who we are and holds our keys.
+ *
+ *     profile.json                {"network", "broker", "agency" | "auditor", "broker_name"?, "officer"?, "purpose"?, "basis"?}
+ *     sign.key sign.crt           PEM; the key readable by its owner only
+ *     seal.key seal.crt           the same; agencies only
+ *     ca.crt crl.pem              root and issuing certificates; one revocation list per CA
+ */
+#include "client/json/json.h"
+
+struct profile {
+    const char *dir;
+    const char *network, *broker, *broker_name, *agency, *auditor, *officer, *purpose,
+        *basis; /* NULL: not said */
+};
+
+/* The directory to use: `chosen` if it is not NULL, else $LIAISON_PROFILE, else ~/.config/liaison/default. Lives in `a`;
+ * NULL when memory is out or there is no home. */
+const char *profile_dir(const char *chosen, struct arena *a);
+
+/* Reads profile.json of `dir` and nothing else.
+ *
+ * After LIAISON_OK all of *out lives in `a`. On error `why` is a sentence that says what to do.
+ * Errors: LIAISON_CONFIG (no profile there, or not a good one), LIAISON_FILE, LIAISON_MEMORY. */
+MUST_CHECK
+enum liaison_code profile_read(const char *dir, struct arena *a, struct profile *out,
+                               char *why, size_t why_len);
+
+/* Looks whether the files that the profile needs are there, and the keys for their owner only.
+ * Errors: LIAISON_FILE, LIAISON_PERMISSION; `why` says what to do. */
+MUST_CHECK
+enum liaison_code profile_files(const struct profile *p, char *why, size_t why_len);
+
+/* The path of one file of the profile. Lives in `a`; NULL when memory is out. */
+const char *profile_path(const struct profile *p, const char *file, struct arena *a);
+
+/* The i-th setting for liaison_set(): *key and *value, which live as long as p and in `a`. False past the last, or when memory is
+ * out. Settings the profile does not make are left out. */
+MUST_CHECK
+bool profile_setting(const struct profile *p, size_t *i, struct arena *a,
+                     const char **key, const char **value);
+
+/* Checks the form of every value. Errors: LIAISON_CONFIG; `why` says which. */
+MUST_CHECK
+enum liaison_code profile_check(const struct profile *p, char *why, size_t why_len);
+
+/* Writes profile.json, which must not be there yet, mode 0600. Errors: LIAISON_FILE, LIAISON_MEMORY; `why` as ever. */
+MUST_CHECK
+enum liaison_code profile_write(const struct profile *p, char *why, size_t why_len);
