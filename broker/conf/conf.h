@@ -81,7 +81,8 @@ enum liaison_code conf_check(const char *path, FILE *out, FILE *errors);
 /* Judges a text as a rules file called `name`. For tests and fuzzers.
  * Gives: *out, one reference. Errors: LIAISON_CONFIG, LIAISON_MEMORY. */
 MUST_CHECK
-enum liaison_code conf_read_rules(const char *name, struct slice text, struct rules **out, FILE *errors);
+enum liaison_code conf_read_rules(const char *name, struct slice text, struct rules **out,
+                                  FILE *errors);
 
 /* Prints a commented settings file and a commented rules file to start from; both pass `liaisond check`. */
 void conf_print_template(FILE *out);

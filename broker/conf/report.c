@@ -113,7 +113,10 @@ static void put_excerpt(struct slice text, FILE *out)
 {
     fputs("    ", out);
     for (size_t i = 0; i < text.n; i++)
-        fputc(text.p[i] == '\t' ? '\t' : text.p[i] < ' ' || text.p[i] == 0x7f ? '?' : text.p[i], out);
+        fputc(text.p[i] == '\t'                      ? '\t'
+              : text.p[i] < ' ' || text.p[i] == 0x7f ? '?'
+                                                     : text.p[i],
+              out);
     fputc('\n', out);
 }
 
@@ -140,12 +143,14 @@ static void print_problem(const struct problem *p, FILE *out)
     size_t before, cut = 0;
     struct slice line = line_of(&p->at, &before);
 
-    fprintf(out, "%s:%u:%zu: error: %s\n", p->at.file->name, p->at.line, characters(slice(line.p, before)) + 1, p->text);
+    fprintf(out, "%s:%u:%zu: error: %s\n", p->at.file->name, p->at.line,
+            characters(slice(line.p, before)) + 1, p->text);
     if (before > BEFORE_MAX)
         cut = before - BEFORE_MAX;
     while (cut < line.n && !starts_character(line.p[cut]))
         cut++;
-    struct slice shown = slice(line.p + cut, line.n - cut < EXCERPT_MAX ? line.n - cut : EXCERPT_MAX);
+    struct slice shown =
+        slice(line.p + cut, line.n - cut < EXCERPT_MAX ? line.n - cut : EXCERPT_MAX);
 
     put_excerpt(shown, out);
     put_caret(slice(shown.p, before - cut), out);
@@ -154,7 +159,8 @@ static void print_problem(const struct problem *p, FILE *out)
 static int by_place(const void *x, const void *y)
 {
     const struct problem *a = x, *b = y;
-    unsigned file_a = a->at.file != NULL ? a->at.file->number + 1 : 0, file_b = b->at.file != NULL ? b->at.file->number + 1 : 0;
+    unsigned file_a = a->at.file != NULL ? a->at.file->number + 1 : 0,
+             file_b = b->at.file != NULL ? b->at.file->number + 1 : 0;
 
     if (file_a != file_b)
         return file_a < file_b ? -1 : 1;
@@ -172,7 +178,8 @@ void report_print(const struct report *r, FILE *out)
     for (size_t i = 0; i < r->n; i++)
         print_problem(&sorted[i], out);
     if (report_full(r))
-        fprintf(out, "error: more than %d errors; the rest is not shown\n", CONF_ERRORS_MAX);
+        fprintf(out, "error: more than %d errors; the rest is not shown\n",
+                CONF_ERRORS_MAX);
     if (r->no_memory)
         fputs("error: out of memory\n", out);
 }

@@ -24,7 +24,8 @@ struct report;
 struct report *report_new(struct arena *a);
 
 /* Notes one error; `fmt` says what is wrong and, after a semicolon, what was expected. Past CONF_ERRORS_MAX only counts. */
-__attribute__((format(printf, 3, 4))) void report_error(struct report *r, struct place at, const char *fmt, ...);
+__attribute__((format(printf, 3, 4))) void report_error(struct report *r, struct place at,
+                                                        const char *fmt, ...);
 
 /* Notes that memory ran out. */
 void report_memory(struct report *r);

@@ -1,0 +1,52 @@
+#pragma once
+/* What scanner and grammar share while they read one source. Private to broker/conf. */
+#include "broker/conf/tree.h"
+
+struct parse {
+    struct tree *tree;
+    const struct conf_source *source;
+    bool settings_too;
+
+    /* the scanner's */
+    uint32_t line, at;    /* of the next byte */
+    bool first_in_line;   /* nothing but blanks before it */
+    bool open;            /* a statement has begun */
+    int held;             /* a token that waits behind an end of line; 0: none */
+    int statement;        /* the token that began the statement */
+    struct text last;     /* the token handed out last */
+    struct place end;     /* just behind the one before it */
+    bool last_began_line; /* it stood first in its line */
+
+    /* the grammar's */
+    struct tree_agency agency;
+    struct tree_rule rule;
+};
+
+/* The token of a word at the beginning of a statement, or inside one; WORD if the language has no such word there. */
+int parse_first_word(const struct parse *p, const char *word);
+int parse_inner_word(const char *word);
+
+/* What the grammar does, in C that the house warnings see. */
+void parse_add(struct parse *p, struct texts *list, struct text t);
+void parse_add_party(struct parse *p, struct tree_parties *list,
+                     enum rules_party_kind kind, struct text name);
+void parse_once(struct parse *p, struct text *field, struct text word, struct text value);
+void parse_words(struct parse *p, struct tree_words *field, struct text word,
+                 struct tree_words value);
+void parse_flag(struct parse *p, struct place *field, struct text word);
+void parse_later(struct parse *p, struct text word);
+void parse_condition(struct parse *p, struct text word);
+void parse_empty(struct parse *p, struct place at);
+void parse_agency(struct parse *p);
+void parse_group(struct parse *p, struct text name, struct texts members, bool broken);
+void parse_auditor(struct parse *p, struct text name, struct text area);
+void parse_rule(struct parse *p);
+void parse_setting(struct parse *p, struct text name, struct texts words);
+void parse_lost(struct parse *p);
+
+/* Reports a token that does not fit, by the grammar's names for it and for the n that would. */
+void parse_unexpected(struct parse *p, struct place at, const char *token,
+                      const char *const *expected, size_t n);
+
+/* The scanner: the next token, 0 at the end. */
+int conf_scan(struct text *value, struct place *at, void *scanner);

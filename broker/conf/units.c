@@ -1,0 +1,93 @@
+#include "broker/conf/units.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const uint64_t NUMBER_MAX = UINT64_C(1) << 53;
+static const uint64_t TIME_MAX_MS = UINT64_C(1000) * 24 * 3600 * 1000;
+
+struct unit {
+    char letter;
+    uint64_t times;
+};
+
+static const struct unit SIZES[] = {{'G', 1 << 30}, {'M', 1 << 20}, {'K', 1 << 10}, {'\0', 1}};
+static const struct unit TIMES[] = {{'d', 24 * 3600 * 1000}, {'h', 3600 * 1000}, {'m', 60 * 1000}, {'s', 1000}};
+
+/* Digits at the beginning; what follows them is in *rest. */
+static bool digits(const char *text, uint64_t *n, const char **rest)
+{
+    uint64_t value = 0;
+    const char *c = text;
+
+    for (; *c >= '0' && *c <= '9'; c++) {
+        value = 10 * value + (uint64_t)(*c - '0');
+        if (value > NUMBER_MAX)
+            return false;
+    }
+    *n = value;
+    *rest = c;
+    return c != text;
+}
+
+static bool with_unit(const char *text, const struct unit *units, size_t n_units, uint64_t most, uint64_t *out)
+{
+    uint64_t n;
+    const char *rest;
+
+    if (!digits(text, &n, &rest) || (*rest != '\0' && rest[1] != '\0'))
+        return false;
+    for (size_t i = 0; i < n_units; i++)
+        if (units[i].letter == *rest && n <= most / units[i].times) {
+            *out = n * units[i].times;
+            return true;
+        }
+    return false;
+}
+
+bool units_size(const char *text, uint64_t *bytes)
+{
+    return with_unit(text, SIZES, sizeof SIZES / sizeof *SIZES, NUMBER_MAX, bytes);
+}
+
+bool units_time(const char *text, uint64_t *ms)
+{
+    return with_unit(text, TIMES, sizeof TIMES / sizeof *TIMES, TIME_MAX_MS, ms);
+}
+
+bool units_number(const char *text, uint64_t *n)
+{
+    const char *rest;
+
+    return digits(text, n, &rest) && *rest == '\0';
+}
+
+bool units_keep(const char *text)
+{
+    uint64_t n;
+    const char *rest;
+
+    return digits(text, &n, &rest) && n > 0 && n <= 9999 && *text != '0' && *rest != '\0' && strchr("hdmy", *rest) != NULL &&
+           rest[1] == '\0';
+}
+
+static const char *show(uint64_t value, const struct unit *units, size_t n, const char *smallest, char out[32])
+{
+    for (size_t i = 0; i < n; i++)
+        if (units[i].letter != '\0' && value > 0 && value % units[i].times == 0) {
+            snprintf(out, 32, "%llu%c", (unsigned long long)(value / units[i].times), units[i].letter);
+            return out;
+        }
+    snprintf(out, 32, "%llu%s", (unsigned long long)value, smallest);
+    return out;
+}
+
+const char *units_show_size(uint64_t bytes, char out[32])
+{
+    return show(bytes, SIZES, sizeof SIZES / sizeof *SIZES, "", out);
+}
+
+const char *units_show_time(uint64_t ms, char out[32])
+{
+    return show(ms, TIMES, sizeof TIMES / sizeof *TIMES, "ms", out);
+}

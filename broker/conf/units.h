@@ -1,0 +1,20 @@
+#pragma once
+/* Numbers with units. Private to broker/conf. */
+#include <stdbool.h>
+#include <stdint.h>
+
+/* "256K" -> 262144: a number, and perhaps K, M or G (of 1,024). At most 2^53. */
+bool units_size(const char *text, uint64_t *bytes);
+
+/* "60s" -> 60000: a number and s, m, h or d. At most 1,000 days. */
+bool units_time(const char *text, uint64_t *ms);
+
+/* "12": a number and nothing else. At most 2^53. */
+bool units_number(const char *text, uint64_t *n);
+
+/* True for a time to keep: 1..9999 and h, d, m or y, without leading zeros. m and y are calendar months and years. */
+bool units_keep(const char *text);
+
+/* Writes them back with the largest unit that divides; `out` has room for 32. Return out. */
+const char *units_show_size(uint64_t bytes, char out[32]);
+const char *units_show_time(uint64_t ms, char out[32]);
