@@ -1,0 +1,533 @@
+/* liaisond: the order of start-up, and what signals do. Everything else has a room of its own.
+ *
+ * Order: settings and rules; trust, certificate, key; listening sockets; store and key file; drop of privilege; core; gates.
+ * No byte of a peer is read before privilege is dropped. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <grp.h>
+#include <netinet/in.h>
+#include <openssl/crypto.h>
+#include <poll.h>
+#include <pthread.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#include "broker/conf/conf.h"
+#include "broker/core/call.h"
+#include "broker/core/core.h"
+#include "broker/ops/log.h"
+#include "broker/session/gate.h"
+#include "proto/err.h"
+#include "proto/tls.h"
+#include "proto/valid.h"
+
+#define DEFAULT_SETTINGS "/etc/liaison/liaisond.conf"
+
+struct broker {
+    struct conf conf;
+    struct tls_trust *trust;
+    SSL_CTX *context;
+    struct tls_identity self;
+    int listeners[CONF_LISTEN_MAX];
+    size_t n_listeners;
+    void *zmq;
+    void *control; /* main's pair with the core */
+    struct core *core;
+    struct gate *gates[CONF_GATES_MAX];
+    pthread_t core_thread, gate_threads[CONF_GATES_MAX];
+    enum liaison_code core_ended; /* how core_run() ended; read after the join */
+};
+
+static int failed(enum liaison_code code, const char *why)
+{
+    fprintf(stderr, "liaisond: %s\n", why);
+    return err_exit(code);
+}
+
+/* ------------------------------------------------------------ trust */
+
+static enum liaison_code load_trust(const struct conf *c, struct tls_trust **trust,
+                                    SSL_CTX **context, char *why, size_t why_len)
+{
+    enum liaison_code code = tls_trust_load(rules_network(c->rules), c->ca, c->crl,
+                                            time(NULL), trust, why, why_len);
+
+    if (code != LIAISON_OK)
+        return code;
+    code = tls_context(*trust, TLS_SERVER_SIDE, c->certificate, c->key, context, why,
+                       why_len);
+    if (code != LIAISON_OK) {
+        tls_trust_free(*trust);
+        *trust = NULL;
+    }
+    return code;
+}
+
+/* Our own name, from our certificate. */
+static enum liaison_code load_self(struct broker *b, char *why, size_t why_len)
+{
+    uint8_t *der;
+    size_t len;
+    enum liaison_code code =
+        tls_load_certificate(b->conf.certificate, &der, &len, why, why_len);
+
+    if (code != LIAISON_OK)
+        return code;
+    code = tls_check_der(b->trust, slice(der, len), TLS_USE_BROKER, time(NULL), &b->self,
+                         why, why_len);
+    OPENSSL_free(der);
+    return code;
+}
+
+/* ------------------------------------------------------------ sockets */
+
+static enum liaison_code listen_on(const struct conf_listen *where, int *out, char *why,
+                                   size_t why_len)
+{
+    struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(where->port)};
+    struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(where->port)};
+    bool is_four = inet_pton(AF_INET, where->address, &four.sin_addr) == 1;
+    const int on = 1;
+
+    if (!is_four && inet_pton(AF_INET6, where->address, &six.sin6_addr) != 1) {
+        snprintf(why, why_len, "listen %s: not a numeric address", where->address);
+        return LIAISON_CONFIG;
+    }
+    int fd = socket(is_four ? AF_INET : AF_INET6,
+                    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    const struct sockaddr *address =
+        is_four ? (const struct sockaddr *)&four : (const struct sockaddr *)&six;
+    socklen_t len = is_four ? sizeof four : sizeof six;
+
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+        bind(fd, address, len) != 0 || listen(fd, SOMAXCONN) != 0) {
+        snprintf(why, why_len, "listen %s port %u: %s", where->address, where->port,
+                 strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        return LIAISON_CONFIG;
+    }
+    *out = fd;
+    return LIAISON_OK;
+}
+
+static uint16_t port_of(int fd)
+{
+    struct sockaddr_storage s;
+    socklen_t len = sizeof s;
+
+    if (getsockname(fd, (struct sockaddr *)&s, &len) != 0)
+        return 0;
+    return ntohs(s.ss_family == AF_INET ? ((struct sockaddr_in *)&s)->sin_port
+                                        : ((struct sockaddr_in6 *)&s)->sin6_port);
+}
+
+static enum liaison_code listen_all(struct broker *b, char *why, size_t why_len)
+{
+    for (size_t i = 0; i < b->conf.n_listen; i++) {
+        enum liaison_code code =
+            listen_on(&b->conf.listen[i], &b->listeners[i], why, why_len);
+
+        if (code != LIAISON_OK)
+            return code;
+        b->n_listeners++;
+    }
+    return LIAISON_OK;
+}
+
+/* Every session is a descriptor; the soft limit is often 1024. */
+static void allow_descriptors(const struct conf *c)
+{
+    struct rlimit r;
+    rlim_t wanted = c->limits.sessions * c->gates + 256;
+
+    if (getrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur >= wanted)
+        return;
+    r.rlim_cur = r.rlim_max < wanted ? r.rlim_max : wanted;
+    if (setrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur < wanted)
+        log_warn("start.descriptors", "allowed=%llu wanted=%llu what=%s",
+                 (unsigned long long)r.rlim_cur, (unsigned long long)wanted,
+                 "raise LimitNOFILE or lower limit sessions");
+}
+
+/* ------------------------------------------------------------ privilege */
+
+static enum liaison_code drop_privilege(const char *user, char *why, size_t why_len)
+{
+    if (user != NULL && geteuid() == 0) {
+        const struct passwd *p = getpwnam(user);
+
+        if (p == NULL || setgroups(0, NULL) != 0 ||
+            setresgid(p->pw_gid, p->pw_gid, p->pw_gid) != 0 ||
+            setresuid(p->pw_uid, p->pw_uid, p->pw_uid) != 0) {
+            snprintf(why, why_len, "user %s: %s", user,
+                     p == NULL ? "there is no such user" : strerror(errno));
+            return LIAISON_CONFIG;
+        }
+    }
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
+        snprintf(why, why_len, "prctl: %s", strerror(errno));
+        return LIAISON_INTERNAL;
+    }
+    return LIAISON_OK;
+}
+
+/* ------------------------------------------------------------ threads */
+
+static enum liaison_code make_core(struct broker *b, char *why, size_t why_len)
+{
+    const struct conf *c = &b->conf;
+    struct core_settings s = {
+        .zmq = b->zmq,
+        .gates = c->gates,
+        .store_url = c->store_url,
+        .store = {.map_bytes = c->map_bytes, .reserve_bytes = c->reserve_bytes},
+        .key_file = c->store_key,
+        .rules = c->rules,
+        .trust = b->trust,
+        .broker = b->self.name,
+        .lease_ms = c->limits.lease_ms,
+        .window = VALID_REPEATED_MAX,
+        .window_bytes = 256ULL << 20,
+        .page = (uint32_t)c->limits.page,
+        .page_bytes = (uint32_t)(c->limits.message_bytes / 2),
+    };
+    enum liaison_code code =
+        directory_load(c->directory, b->trust, time(NULL), &s.directory, why, why_len);
+
+    if (code != LIAISON_OK)
+        return code;
+    code = core_new(&s, &b->core, why, why_len);
+    if (code != LIAISON_OK)
+        directory_free(s.directory);
+    return code;
+}
+
+static struct gate_settings gate_settings_of(struct broker *b, unsigned number)
+{
+    const struct conf_limits *l = &b->conf.limits;
+    struct gate_settings s;
+
+    gate_defaults(&s);
+    s.number = number;
+    s.zmq_context = b->zmq;
+    s.listeners = b->listeners;
+    s.n_listeners = b->n_listeners;
+    s.context = b->context;
+    s.trust = b->trust;
+    s.rules = b->conf.rules;
+    s.network = rules_network(b->conf.rules);
+    s.broker = b->self.name;
+    s.message_bytes = (uint32_t)l->message_bytes;
+    s.sections = (uint32_t)l->sections;
+    s.window = (uint32_t)l->window;
+    s.page = (uint32_t)l->page;
+    s.credit_bytes = l->credit_bytes;
+    s.sessions = (unsigned)l->sessions;
+    s.per_agency = (unsigned)l->sessions_per_agency;
+    s.per_address = (unsigned)l->sessions_per_address;
+    s.handshakes = (unsigned)l->handshakes;
+    s.tls_ms = (int64_t)l->tls_timeout_ms;
+    s.zmtp_ms = (int64_t)l->zmtp_timeout_ms;
+    s.hello_ms = (int64_t)l->hello_timeout_ms;
+    s.ping_ms = (int64_t)l->ping_ms;
+    s.idle_ms = (int64_t)l->idle_ms;
+    return s;
+}
+
+static void *run_core(void *arg)
+{
+    struct broker *b = arg;
+
+    b->core_ended = core_run(b->core);
+    return NULL;
+}
+
+static void *run_gate(void *arg)
+{
+    gate_run(arg);
+    return NULL;
+}
+
+static enum liaison_code start_threads(struct broker *b, char *why, size_t why_len)
+{
+    enum liaison_code code = LIAISON_OK;
+
+    for (unsigned g = 0; g < b->conf.gates && code == LIAISON_OK; g++) {
+        const struct gate_settings s = gate_settings_of(b, g);
+
+        code = gate_new(&s, &b->gates[g]);
+    }
+    if (code == LIAISON_OK && pthread_create(&b->core_thread, NULL, run_core, b) != 0)
+        code = LIAISON_MEMORY;
+    for (unsigned g = 0; g < b->conf.gates && code == LIAISON_OK; g++)
+        if (pthread_create(&b->gate_threads[g], NULL, run_gate, b->gates[g]) != 0)
+            code = LIAISON_MEMORY;
+    if (code != LIAISON_OK)
+        snprintf(why, why_len, "cannot start a thread: %s", err_text(code));
+    return code;
+}
+
+static enum liaison_code connect_control(struct broker *b, char *why, size_t why_len)
+{
+    char address[32];
+
+    b->control = zmq_socket(b->zmq, ZMQ_PAIR);
+    if (b->control != NULL &&
+        zmq_connect(b->control, call_address(b->conf.gates, address)) == 0)
+        return LIAISON_OK;
+    snprintf(why, why_len, "zmq: %s", zmq_strerror(zmq_errno()));
+    return LIAISON_INTERNAL;
+}
+
+static enum liaison_code start(struct broker *b, char *why, size_t why_len)
+{
+    enum liaison_code code;
+
+    if ((code = load_trust(&b->conf, &b->trust, &b->context, why, why_len)) !=
+            LIAISON_OK ||
+        (code = load_self(b, why, why_len)) != LIAISON_OK ||
+        (code = listen_all(b, why, why_len)) != LIAISON_OK ||
+        (code = drop_privilege(b->conf.user, why, why_len)) !=
+            LIAISON_OK) /* the store is its user's */
+        return code;
+    allow_descriptors(&b->conf);
+    b->zmq = zmq_ctx_new();
+    if (b->zmq == NULL) {
+        snprintf(why, why_len, "zmq: %s", zmq_strerror(zmq_errno()));
+        return LIAISON_MEMORY;
+    }
+    if ((code = make_core(b, why, why_len)) != LIAISON_OK ||
+        (code = connect_control(b, why, why_len)) != LIAISON_OK)
+        return code;
+    return start_threads(b, why, why_len);
+}
+
+/* ------------------------------------------------------------ signals */
+
+/* Reads CRL, certificates and directory again; what is in force stays in force if they are not right. */
+static void reload(struct broker *b)
+{
+    struct call *c = call_new(CALL_RELOAD, 0);
+    struct tls_trust *trust = NULL;
+    SSL_CTX *context = NULL;
+    char why[1024] = "out of memory";
+
+    if (c == NULL ||
+        load_trust(&b->conf, &trust, &context, why, sizeof why) != LIAISON_OK ||
+        directory_load(b->conf.directory, trust, time(NULL), &c->directory, why,
+                       sizeof why) != LIAISON_OK) {
+        log_error("reload.refused", "why=\"%s\" what=%s", why,
+                  "what was in force stays in force");
+        SSL_CTX_free(context);
+        tls_trust_free(trust);
+        call_free(c);
+        return;
+    }
+    for (unsigned g = 0; g < b->conf.gates; g++)
+        gate_reload_trust(b->gates[g], context, trust);
+    SSL_CTX_free(b->context);
+    tls_trust_free(b->trust);
+    b->context = context;
+    b->trust = trust;
+    c->trust = tls_trust_share(trust);
+    if (call_send(b->control, c) != LIAISON_OK) {
+        tls_trust_free(c->trust);
+        directory_free(c->directory);
+        call_free(c);
+    }
+    log_info("reload.done", "crl_ends=%lld", (long long)tls_trust_crl_ends(trust));
+}
+
+/* Gates first, so that every call taken is answered; then the core. */
+static void stop(struct broker *b)
+{
+    for (unsigned g = 0; g < b->conf.gates; g++)
+        gate_stop(b->gates[g]);
+    for (unsigned g = 0; g < b->conf.gates; g++)
+        pthread_join(b->gate_threads[g], NULL);
+    struct call *c = call_new(CALL_STOP, 0);
+
+    if (c != NULL && call_send(b->control, c) != LIAISON_OK)
+        call_free(c);
+}
+
+/* Waits for signals and for the core's end; returns once the core has ended. */
+static void watch(struct broker *b, int signals)
+{
+    bool stopping = false;
+
+    for (;;) {
+        zmq_pollitem_t items[] = {{.fd = signals, .events = ZMQ_POLLIN},
+                                  {.socket = b->control, .events = ZMQ_POLLIN}};
+        struct signalfd_siginfo info;
+
+        if (zmq_poll(items, 2, -1) < 0 && zmq_errno() != EINTR)
+            return;
+        if ((items[0].revents & ZMQ_POLLIN) != 0 &&
+            read(signals, &info, sizeof info) == sizeof info) {
+            if (info.ssi_signo == SIGHUP) {
+                reload(b);
+            } else if (!stopping) {
+                stopping = true;
+                log_info("stop.asked", "signal=%u", info.ssi_signo);
+                stop(b);
+            }
+        }
+        if ((items[1].revents & ZMQ_POLLIN) != 0) {
+            struct call *c = call_recv(b->control);
+            bool ended = c != NULL && c->kind == CALL_ENDED;
+
+            call_free(c);
+            if (ended)
+                break;
+        }
+    }
+    pthread_join(b->core_thread, NULL);
+    for (unsigned g = 0; !stopping && g < b->conf.gates; g++)
+        pthread_join(b->gate_threads[g], NULL); /* CALL_ENDED has reached them too */
+}
+
+static void release(struct broker *b)
+{
+    for (unsigned g = 0; g < CONF_GATES_MAX; g++)
+        gate_free(b->gates[g]);
+    if (b->control != NULL)
+        zmq_close(b->control);
+    core_free(b->core);
+    if (b->zmq != NULL)
+        zmq_ctx_term(b->zmq);
+    for (size_t i = 0; i < b->n_listeners; i++)
+        close(b->listeners[i]);
+    SSL_CTX_free(b->context);
+    tls_trust_free(b->trust);
+    conf_free(&b->conf);
+}
+
+/* ------------------------------------------------------------ commands */
+
+/* Signals are blocked before the first thread starts, so that all of them inherit it. */
+static int block_signals(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    signal(SIGPIPE, SIG_IGN);
+    if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0)
+        return -1;
+    return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+static int cmd_run(const char *path)
+{
+    struct broker b = {0};
+    char why[1024] = "";
+    enum liaison_code code = conf_load(path, &b.conf, stderr);
+
+    if (code != LIAISON_OK)
+        return err_exit(code);
+    log_level(b.conf.log);
+    int signals = block_signals();
+
+    code = signals < 0 ? LIAISON_INTERNAL : start(&b, why, sizeof why);
+    if (code != LIAISON_OK) {
+        int status = failed(code, signals < 0 ? "signalfd failed" : why);
+
+        if (signals >= 0)
+            close(signals);
+        release(&b);
+        return status;
+    }
+    for (size_t i = 0; i < b.n_listeners; i++)
+        log_info("start.ready", "broker=%s address=%s port=%u network=%s", b.self.name,
+                 b.conf.listen[i].address, port_of(b.listeners[i]),
+                 rules_network(b.conf.rules));
+    watch(&b, signals);
+    code = b.core_ended;
+    log_info("stop.done", "code=%s", err_name(code));
+    close(signals);
+    release(&b);
+    return err_exit(code);
+}
+
+static int cmd_check(const char *path)
+{
+    return err_exit(conf_check(path, stdout, stderr));
+}
+
+static int cmd_template(const char *path)
+{
+    (void)path;
+    conf_print_template(stdout);
+    return ferror(stdout) ? EX_IOERR : EX_OK;
+}
+
+static const struct command {
+    const char *name, *args, *help, *example;
+    bool takes_file;
+    int (*run)(const char *path);
+} COMMANDS[] = {
+    {"run", "[-c FILE]",
+     "run the broker in the foreground; SIGHUP reads CRL, certificates and directory "
+     "again",
+     "liaisond run -c /etc/liaison/liaisond.conf", true, cmd_run},
+    {"check", "[FILE]", "check settings and rules, all errors in one run",
+     "liaisond check rules.conf", true, cmd_check},
+    {"template", "", "print settings and rules to start from",
+     "liaisond template > liaisond.conf", false, cmd_template},
+};
+
+static int usage(FILE *to)
+{
+    fprintf(to, "usage: liaisond COMMAND [ARGUMENT]\n\ncommands:\n");
+    for (size_t i = 0; i < sizeof COMMANDS / sizeof *COMMANDS; i++)
+        fprintf(to, "  %-8s %-10s %s\n            example: %s\n", COMMANDS[i].name,
+                COMMANDS[i].args, COMMANDS[i].help, COMMANDS[i].example);
+    fprintf(to, "\nFILE is %s unless said otherwise.\n", DEFAULT_SETTINGS);
+    if (to == stdout) {
+        fprintf(to, "\nsettings:\n");
+        conf_print_settings(to);
+    }
+    return to == stdout ? EX_OK : EX_USAGE;
+}
+
+int main(int argc, char *argv[])
+{
+    const char *path = DEFAULT_SETTINGS;
+    int next = 2;
+
+    if (argc < 2)
+        return usage(stderr);
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+        return usage(stdout);
+    for (size_t i = 0; i < sizeof COMMANDS / sizeof *COMMANDS; i++) {
+        if (strcmp(argv[1], COMMANDS[i].name) != 0)
+            continue;
+        if (argc > next && strcmp(argv[next], "--help") == 0)
+            return usage(stdout);
+        if (argc > next && strcmp(argv[next], "-c") == 0)
+            next++;
+        if (COMMANDS[i].takes_file && argc > next)
+            path = argv[next++];
+        if (argc > next)
+            return usage(stderr);
+        return COMMANDS[i].run(path);
+    }
+    fprintf(stderr, "liaisond: there is no command \"%s\"\n", argv[1]);
+    return usage(stderr);
+}
