@@ -290,6 +290,11 @@ static enum liaison_code check_chain(const struct tls_trust *t, X509 *leaf,
         goto out;
     }
     X509_STORE_CTX_set_time(ctx, 0, (time_t)now_unix);
+    if (X509_STORE_CTX_set_app_data(ctx, (void *)(uintptr_t)t) !=
+        1) { /* for the store's check of lists */
+        code = tls_say(LIAISON_MEMORY, why, why_len, "out of memory");
+        goto out;
+    }
     if (X509_verify_cert(ctx) != 1)
         code = say_chain_error(ctx, why, why_len);
     else

@@ -183,8 +183,32 @@ static enum liaison_code check_lists(struct loading *l, char *why, size_t why_le
     return LIAISON_OK;
 }
 
+/* OpenSSL's own check would verify the list's signature again with every certificate, half the cost of a check. All lists
+ * of the store were verified when they were read; what may change since is the time, and which issuer was found. */
+static int check_crl(X509_STORE_CTX *ctx, X509_CRL *crl)
+{
+    const struct tls_trust *t = X509_STORE_CTX_get_app_data(ctx);
+    const X509 *issuer = X509_STORE_CTX_get0_current_issuer(ctx);
+    int64_t now_unix = X509_VERIFY_PARAM_get_time(X509_STORE_CTX_get0_param(ctx));
+    int error = X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER;
+    for (size_t i = 0; i < t->authority_count; i++) {
+        const struct tls_authority *a = &t->authorities[i];
+        if (a->crl != crl || issuer == NULL || X509_cmp(a->certificate, issuer) != 0)
+            continue;
+        error = tls_unix(X509_CRL_get0_nextUpdate(crl)) <= now_unix
+                    ? X509_V_ERR_CRL_HAS_EXPIRED
+                : tls_unix(X509_CRL_get0_lastUpdate(crl)) > now_unix
+                    ? X509_V_ERR_CRL_NOT_YET_VALID
+                    : X509_V_OK;
+    }
+    if (error != X509_V_OK)
+        X509_STORE_CTX_set_error(ctx, error);
+    return error == X509_V_OK;
+}
+
 static bool set_store_policy(X509_STORE *store)
 {
+    X509_STORE_set_check_crl(store, check_crl);
     X509_VERIFY_PARAM *p = X509_STORE_get0_param(store);
     X509_VERIFY_PARAM_set_depth(p, DEPTH_MAX);
     X509_VERIFY_PARAM_set_auth_level(p, AUTH_LEVEL);
