@@ -1,0 +1,88 @@
+#include "client/audit/audit.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+int audit_fail(enum liaison_code code, const char *format, ...)
+{
+    char text[2048];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    fputs("liaison-audit: ", stderr);
+    for (const char *p = text; *p != '\0'; p++) /* names in it may come from the broker */
+        fputc((unsigned char)*p < ' ' && *p != '\n' ? '?' : *p, stderr);
+    fputc('\n', stderr);
+    return err_exit(code);
+}
+
+int audit_lib_fail(struct audit *a, enum liaison_code code)
+{
+    const char *sentence = liaison_errmsg(a->lib);
+
+    return audit_fail(code, "%s", sentence[0] != '\0' ? sentence : err_text(code));
+}
+
+static enum liaison_code read_profile(struct audit *a, struct profile *p, char *why,
+                                      size_t why_len)
+{
+    const char *dir = profile_dir(a->opt[AUDIT_OPT_PROFILE], a->arena);
+
+    if (dir == NULL) {
+        snprintf(why, why_len,
+                 "there is no home directory; name a profile with --profile DIR");
+        return LIAISON_CONFIG;
+    }
+    enum liaison_code code = profile_read(dir, a->arena, p, why, why_len);
+
+    if (code == LIAISON_OK && p->auditor == NULL) {
+        snprintf(why, why_len,
+                 "%s is the profile of an agency; the ledger is read with an auditor's "
+                 "(--profile DIR)",
+                 dir);
+        return LIAISON_ROLE;
+    }
+    return code == LIAISON_OK ? profile_files(p, why, why_len) : code;
+}
+
+static enum liaison_code set_all(struct audit *a, const struct profile *p,
+                                 const char *timeout_ms)
+{
+    enum liaison_code code = liaison_set(a->lib, "software", "liaison-audit 0.1.0");
+    const char *key, *value;
+
+    for (size_t i = 0;
+         code == LIAISON_OK && profile_setting(p, &i, a->arena, &key, &value);)
+        code = liaison_set(a->lib, key, value);
+    if (code == LIAISON_OK && a->opt[AUDIT_OPT_BROKER] != NULL)
+        code = liaison_set(a->lib, "broker", a->opt[AUDIT_OPT_BROKER]);
+    return code == LIAISON_OK ? liaison_set(a->lib, "timeout_ms", timeout_ms) : code;
+}
+
+bool audit_open(struct audit *a, int *status)
+{
+    char why[1024] = "", timeout_ms[32];
+    const char *seconds =
+        a->opt[AUDIT_OPT_TIMEOUT] != NULL ? a->opt[AUDIT_OPT_TIMEOUT] : "30";
+    struct profile p;
+
+    if (strlen(seconds) > 5 || seconds[strspn(seconds, "0123456789")] != '\0' ||
+        atoi(seconds) == 0) {
+        *status = audit_fail(LIAISON_USAGE, "--timeout wants seconds from 1 to 99999");
+        return false;
+    }
+    snprintf(timeout_ms, sizeof timeout_ms, "%ld", atol(seconds) * 1000);
+    enum liaison_code code = read_profile(a, &p, why, sizeof why);
+
+    if (code == LIAISON_OK)
+        code = liaison_new(&a->lib);
+    if (code == LIAISON_OK && (code = set_all(a, &p, timeout_ms)) != LIAISON_OK)
+        snprintf(why, sizeof why, "%s", liaison_errmsg(a->lib));
+    if (code != LIAISON_OK)
+        *status = audit_fail(code, "%s", why[0] != '\0' ? why : err_text(code));
+    return code == LIAISON_OK;
+}

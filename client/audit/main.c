@@ -1,0 +1,163 @@
+/* liaison-audit: read the audit trail with an auditor's profile. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "client/audit/audit.h"
+
+static const struct option_row {
+    const char *name, *value, *help; /* value NULL: takes none */
+} OPTIONS[AUDIT_OPT__COUNT] = {
+    [AUDIT_OPT_AGENCY] = {"agency", "NAME", "only what this agency did or was told"},
+    [AUDIT_OPT_REFERRAL] = {"referral", "ID", "only this referral, by its whole id"},
+    [AUDIT_OPT_EVENT] = {"event", "WORD",
+                         "only this event: submit, accept, open, session..."},
+    [AUDIT_OPT_FROM] = {"from", "TIME",
+                        "not before: 2026-11-23 or 2026-11-23T08:00:00Z (UTC)"},
+    [AUDIT_OPT_UNTIL] = {"until", "TIME", "not after: a time, or a day to its end"},
+    [AUDIT_OPT_LIMIT] = {"limit", "N", "at most so many entries"},
+    [AUDIT_OPT_JSON] = {"json", NULL, "the whole entries, one JSON object per line"},
+    [AUDIT_OPT_PROFILE] =
+        {"profile", "DIR",
+         "the profile ($LIAISON_PROFILE, else ~/.config/liaison/default)"},
+    [AUDIT_OPT_BROKER] = {"broker", "HOST:PORT",
+                          "another broker address than the profile's"},
+    [AUDIT_OPT_TIMEOUT] = {"timeout", "SECONDS", "how long to wait for the broker (30)"},
+    [AUDIT_OPT_HELP] = {"help", NULL, "show this"},
+    [AUDIT_OPT_VERSION] = {"version", NULL, "show the version"},
+    [AUDIT_OPT_LIST_COMMANDS] = {"list-commands", NULL,
+                                 "list the commands, for shell completion"},
+};
+
+static const struct command {
+    const char *name, *help, *example;
+    int (*run)(struct audit *a);
+} COMMANDS[] = {
+    {"log", "list the entries of the ledger, oldest first",
+     "liaison-audit log --agency fr/lyon/police --event submit --from 2026-11-01",
+     audit_log},
+};
+
+enum { N_COMMANDS = sizeof COMMANDS / sizeof *COMMANDS };
+
+static void options_help(void)
+{
+    puts("\nOptions:");
+    for (size_t i = 0; i < AUDIT_OPT__COUNT; i++) {
+        char left[64];
+
+        snprintf(left, sizeof left, "--%s %s", OPTIONS[i].name,
+                 OPTIONS[i].value != NULL ? OPTIONS[i].value : "");
+        printf("  %-22s %s\n", left, OPTIONS[i].help);
+    }
+}
+
+static void help(void)
+{
+    puts("usage: liaison-audit COMMAND [OPTIONS]\n");
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        printf("  %-10s %s\n\nExample:\n  %s\n", COMMANDS[i].name, COMMANDS[i].help,
+               COMMANDS[i].example);
+    options_help();
+}
+
+/* Takes "name" or "name=value"; `next` is the word behind it or NULL. *used tells whether that was taken too. */
+static bool take(struct audit *a, const char *word, const char *next, bool *used)
+{
+    size_t len = strcspn(word, "="), o = 0;
+    const char *own = word[len] == '=' ? word + len + 1 : NULL, *names[AUDIT_OPT__COUNT];
+    char hint[96];
+
+    for (size_t i = 0; i < AUDIT_OPT__COUNT; i++)
+        names[i] = OPTIONS[i].name;
+    while (o < AUDIT_OPT__COUNT &&
+           (strncmp(names[o], word, len) != 0 || names[o][len] != '\0'))
+        o++;
+    if (o == AUDIT_OPT__COUNT) {
+        audit_fail(LIAISON_USAGE, "there is no option --%s%s", word,
+                   json_near(word, names, AUDIT_OPT__COUNT, hint, sizeof hint));
+        return false;
+    }
+    bool wants = OPTIONS[o].value != NULL;
+
+    *used = wants && own == NULL;
+    if (a->opt[o] != NULL || (!wants && own != NULL)) {
+        audit_fail(LIAISON_USAGE,
+                   a->opt[o] != NULL ? "--%s is given twice" : "--%s takes no value",
+                   names[o]);
+        return false;
+    }
+    a->opt[o] = !wants ? "" : own != NULL ? own : next;
+    if (a->opt[o] == NULL || (wants && a->opt[o][0] == '\0')) {
+        audit_fail(LIAISON_USAGE, "--%s wants a value: --%s %s", names[o], names[o],
+                   OPTIONS[o].value);
+        return false;
+    }
+    return true;
+}
+
+/* Sorts options from arguments; argv[0..*argc-1] are the arguments afterwards. */
+static bool read_options(struct audit *a, int *argc, char **argv)
+{
+    int n = 0;
+
+    for (int i = 0; i < *argc; i++) {
+        const char *word = strcmp(argv[i], "-h") == 0 ? "--help" : argv[i];
+        bool used = false;
+
+        if (strncmp(word, "--", 2) != 0)
+            argv[n++] = argv[i];
+        else if (!take(a, word + 2, i + 1 < *argc ? argv[i + 1] : NULL, &used))
+            return false;
+        i += used;
+    }
+    *argc = n;
+    return true;
+}
+
+static int run(struct audit *a, int argc, char **argv)
+{
+    if (!read_options(a, &argc, argv))
+        return err_exit(LIAISON_USAGE);
+    if (a->opt[AUDIT_OPT_VERSION] != NULL) {
+        puts("liaison-audit 0.1.0");
+        return 0;
+    }
+    if (a->opt[AUDIT_OPT_HELP] != NULL) {
+        help();
+        return 0;
+    }
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        if (a->opt[AUDIT_OPT_LIST_COMMANDS] != NULL)
+            puts(COMMANDS[i].name);
+        else if (argc > 0 && strcmp(argv[0], COMMANDS[i].name) == 0)
+            return argc == 1
+                       ? COMMANDS[i].run(a)
+                       : audit_fail(
+                             LIAISON_USAGE,
+                             "'%s' is too much; 'liaison-audit --help' shows an example",
+                             argv[1]);
+    }
+    if (a->opt[AUDIT_OPT_LIST_COMMANDS] != NULL)
+        return 0;
+    return argc == 0 ? audit_fail(LIAISON_USAGE,
+                                  "which command? 'liaison-audit --help' lists them")
+                     : audit_fail(LIAISON_USAGE,
+                                  "there is no command '%s' in this version; "
+                                  "'liaison-audit --help' lists them",
+                                  argv[0]);
+}
+
+int main(int argc, char *argv[])
+{
+    struct audit a = {.arena = arena_new()};
+
+    if (a.arena == NULL)
+        return audit_fail(LIAISON_MEMORY, "%s", err_text(LIAISON_MEMORY));
+    int status = run(&a, argc - 1, argv + 1);
+
+    liaison_free(a.lib);
+    arena_free(a.arena);
+    if ((fflush(stdout) != 0 || ferror(stdout)) && status == 0)
+        status = audit_fail(LIAISON_IO, "standard output cannot be written");
+    return status;
+}
