@@ -75,11 +75,13 @@ bool tls_parse_uri(struct slice uri, const char *network, enum tls_role *role,
     char path[PATH_MAX_BYTES + 1], whole[LABEL_MAX + 1 + PATH_MAX_BYTES + 1];
     struct slice rest = uri, label = {0};
     enum tls_role found = TLS_AGENCY;
+    /* From here on it is text: a NUL anywhere would end a name before its bytes end. */
+    if (uri.n == 0 || memchr(uri.p, '\0', uri.n) != NULL)
+        return false;
     if (network[0] == '\0' || !skip(&rest, "spiffe://") ||
         !take_until(&rest, '.', &label) || label.n == 0 || label.n > LABEL_MAX ||
         !skip(&rest, network) || !skip(&rest, "/") || !skip_role(&rest, &found) ||
-        rest.n == 0 || rest.n > PATH_MAX_BYTES || memchr(rest.p, '\0', rest.n) != NULL ||
-        memchr(label.p, '/', label.n) != NULL)
+        rest.n == 0 || rest.n > PATH_MAX_BYTES || memchr(label.p, '/', label.n) != NULL)
         return false;
     memcpy(path, rest.p, rest.n);
     path[rest.n] = '\0';

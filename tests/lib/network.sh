@@ -21,7 +21,7 @@ _network_tool=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/certs/liaison-
 _network_cnf=${_network_tool}.cnf
 
 network_ca() {
-    "$_network_tool" "$@" --dir "$NETWORK_DIR/ca"
+    "$_network_tool" --dir "$NETWORK_DIR/ca" "$@"
 }
 
 # Runs a command; shows what it said only when it failed.

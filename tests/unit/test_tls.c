@@ -1,6 +1,5 @@
 /* Certificates, chains, revocation and handshakes. All names are invented; all keys are made here and die here. */
-#include <errno.h>
-#include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -233,6 +232,8 @@ static void only_exact_uris_name_members(void **state)
 static void a_nul_does_not_shorten_a_uri(void **state)
 {
     static const char URI_NUL[] = "spiffe://fr.practicies.example/agency/lyon\0/police";
+    static const char HOST_NUL[] =
+        "spiffe://fr\0." NETWORK "/agency/lyon"; /* the fuzzer's */
     enum tls_role role;
     char name[ID_NAME_MAX + 1];
     (void)state;
@@ -240,6 +241,8 @@ static void a_nul_does_not_shorten_a_uri(void **state)
     assert_false(
         tls_parse_uri(slice(URI_NUL, strlen(URI_NUL) + 1), NETWORK, &role, name));
     assert_true(tls_parse_uri(slice(URI_NUL, strlen(URI_NUL)), NETWORK, &role, name));
+    assert_false(
+        tls_parse_uri(slice(HOST_NUL, sizeof HOST_NUL - 1), NETWORK, &role, name));
 }
 
 static void a_name_has_at_most_255_bytes(void **state)
@@ -838,6 +841,43 @@ static void the_lists_are_given_as_read(void **state)
     X509_CRL_free(crl);
 }
 
+struct crowd {
+    struct rig *r;
+    struct tls_trust *trust; /* a reference of its own */
+    int wrong;
+};
+
+static void *check_often(void *arg)
+{
+    struct crowd *c = arg;
+    for (int i = 0; i < 25; i++) {
+        struct tls_identity who;
+        c->wrong += tls_check(c->trust, c->r->prison.certificate, NULL, TLS_USE_SIGN,
+                              c->r->now, &who, NULL, 0) != LIAISON_OK;
+        c->wrong += tls_check(c->trust, c->r->gone.certificate, NULL, TLS_USE_SIGN,
+                              c->r->now, &who, NULL, 0) != LIAISON_REVOKED;
+    }
+    tls_trust_free(c->trust);
+    return NULL;
+}
+
+static void many_threads_share_one_trust(void **state)
+{
+    struct rig *r = *state;
+    struct crowd crowd[4];
+    pthread_t thread[4];
+    for (int i = 0; i < 4; i++) {
+        crowd[i] = (struct crowd){r, tls_trust_share(r->trust), 0};
+        assert_int_equal(pthread_create(&thread[i], NULL, check_often, &crowd[i]), 0);
+    }
+    tls_trust_free(r->trust); /* whoever is last releases it */
+    r->trust = NULL;
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(pthread_join(thread[i], NULL), 0);
+        assert_int_equal(crowd[i].wrong, 0);
+    }
+}
+
 /* ---------------------------------------------------------------- keys */
 
 static void a_key_that_others_may_read_is_refused(void **state)
@@ -1318,6 +1358,7 @@ int main(void)
         TEST(a_ca_with_a_new_key_has_a_list_of_its_own),
         TEST(bad_trust_files_are_refused_by_name),
         TEST(the_lists_are_given_as_read),
+        TEST(many_threads_share_one_trust),
         TEST(a_key_that_others_may_read_is_refused),
         TEST(only_a_p256_key_in_a_regular_file_is_taken),
         TEST(the_first_certificate_of_a_file_is_read_as_der),
