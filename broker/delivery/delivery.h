@@ -75,8 +75,9 @@ bool delivery_next(const struct delivery *d, struct delivery_offer *out);
 /* There is no such item. The class is offered again when one is added or comes back. */
 void delivery_none(struct delivery *d, const struct delivery_offer *offer);
 
-/* The item found must not go out now (the rules deny it): it stays in the store and is not offered again before the agency's
- * last session has closed and another opens. */
+/* The item found must not go out now (the rules deny it): it stays in the store and is not offered again until the core says
+ * delivery_again(), or the agency's mailbox is gone through anew: with the first session after all had closed, or after
+ * thousands of items came back. */
 void delivery_pass(struct delivery *d, const struct delivery_offer *offer, uint64_t seq);
 
 enum delivery_lease_result {
