@@ -40,7 +40,8 @@ static struct rules_words words_of(struct drafting *d, const struct tree_words *
     return (struct rules_words){list, list != NULL ? from->words.n : 0, from->any};
 }
 
-static struct rules_parties parties_of(struct drafting *d, const struct tree_parties *from)
+static struct rules_parties parties_of(struct drafting *d,
+                                       const struct tree_parties *from)
 {
     struct rules_party *list = take(d, from->n, sizeof *list);
 
@@ -76,7 +77,8 @@ static struct rules_draft_rule rule_of(struct drafting *d, const struct tree_rul
         .bases = words_of(d, &r->bases),
         .sections = words_of(d, &r->sections),
         .returns = words_of(d, &r->returns),
-        .reveal = early ? LIAISON__V1__REVEAL__REVEAL_ON_DELIVERY : LIAISON__V1__REVEAL__REVEAL_ON_ACCEPT,
+        .reveal = early ? LIAISON__V1__REVEAL__REVEAL_ON_DELIVERY
+                        : LIAISON__V1__REVEAL__REVEAL_ON_ACCEPT,
         .where = where(d, &r->at),
     };
 
@@ -95,14 +97,16 @@ static void draft_members(struct drafting *d)
 
     for (size_t i = 0; i < t->n_agencies; i++)
         if (!t->agencies[i].broken)
-            d->agencies[d->draft.n_agencies++] =
-                (struct rules_agency){t->agencies[i].name.s, t->agencies[i].kind.s, t->agencies[i].area.s};
+            d->agencies[d->draft.n_agencies++] = (struct rules_agency){
+                t->agencies[i].name.s, t->agencies[i].kind.s, t->agencies[i].area.s};
     for (size_t i = 0; i < t->n_groups; i++)
         if (!t->groups[i].broken)
-            d->groups[d->draft.n_groups++] =
-                (struct rules_draft_group){t->groups[i].name.s, texts_of(d, &t->groups[i].members), t->groups[i].members.n};
+            d->groups[d->draft.n_groups++] = (struct rules_draft_group){
+                t->groups[i].name.s, texts_of(d, &t->groups[i].members),
+                t->groups[i].members.n};
     for (size_t i = 0; i < t->n_auditors; i++)
-        d->auditors[d->draft.n_auditors++] = (struct rules_draft_auditor){t->auditors[i].name.s, t->auditors[i].area.s};
+        d->auditors[d->draft.n_auditors++] =
+            (struct rules_draft_auditor){t->auditors[i].name.s, t->auditors[i].area.s};
 }
 
 static void draft_rules(struct drafting *d)
@@ -154,10 +158,13 @@ static void report_reach(const struct drafting *d, const struct rules *r, size_t
     case RULES_REACHED:
         return;
     case RULES_TWICE:
-        report_error(d->t->report, at, "this rule stands here twice; the first is in %s", before->where);
+        report_error(d->t->report, at, "this rule stands here twice; the first is in %s",
+                     before->where);
         return;
     case RULES_BEATEN:
-        report_error(d->t->report, at, "this rule can never match; all of it is denied in %s", before->where);
+        report_error(d->t->report, at,
+                     "this rule can never match; all of it is denied in %s",
+                     before->where);
         return;
     case RULES_NO_SENDER:
         reason = "no agency is named by its from";
@@ -187,8 +194,10 @@ struct rules *names_build(struct tree *t, const struct slice *texts, size_t n_te
     if (code == LIAISON_MEMORY)
         report_memory(t->report);
     else if (code != LIAISON_OK && before == 0)
-        report_error(t->report, (struct place){0}, "the rules pass a limit; expected at most %d different words in them",
-                     RULES_WORDS_MAX);
+        report_error(
+            t->report, (struct place){0},
+            "the rules pass a limit; expected at most %d different words in them",
+            RULES_WORDS_MAX);
     if (code != LIAISON_OK)
         return NULL;
     for (size_t i = 0; i < rules_count(r) && !t->lost_agency && !t->lost_group; i++)

@@ -84,7 +84,7 @@ MUST_CHECK
 enum liaison_code conf_read_rules(const char *name, struct slice text, struct rules **out,
                                   FILE *errors);
 
-/* Prints a commented settings file and a commented rules file to start from; both pass `liaisond check`. */
+/* Prints commented settings and commented rules to start from, as one file that passes `liaisond check`. */
 void conf_print_template(FILE *out);
 
 /* Prints every setting and limit with its meaning, default and bounds. */

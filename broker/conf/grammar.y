@@ -61,7 +61,7 @@ statement:
   | agency                        { parse_agency(p); }
   | GROUP name set                { parse_group(p, $2, $3, false); }
   | GROUP name error              { parse_group(p, $2, (struct texts){0}, true); }
-  | AUDITOR name OF name          { parse_auditor(p, $2, $4); }
+  | AUDITOR name OF AREA name     { parse_auditor(p, $2, $5); }
   | AUDITOR name OF ANY           { parse_auditor(p, $2, $4); }
   | rule                          { parse_rule(p); }
   | SETTING args                  { parse_setting(p, $1, $2); }

@@ -5,7 +5,7 @@
 #include "broker/conf/suggest.h"
 #include "broker/conf/units.h"
 
-enum { HINT_MAX = 300, NETWORK_MAX = 200 };
+enum { HINT_MAX = 300, NETWORK_MAX = 200, GROUPS_MAX = 4096, AUDITORS_MAX = 4096 };
 
 /* Everything declared, in order of names, to look up by halves. */
 struct index {
@@ -22,7 +22,8 @@ struct check {
 
 static int by_name(const void *x, const void *y)
 {
-    const struct text *a = *(const struct text *const *)x, *b = *(const struct text *const *)y;
+    const struct text *a = *(const struct text *const *)x,
+                      *b = *(const struct text *const *)y;
     int order = strcmp(a->s, b->s);
 
     if (order != 0)
@@ -59,7 +60,7 @@ static const struct text *index_find(const struct index *x, const char *name)
     return low < x->n && strcmp(x->list[low]->s, name) == 0 ? x->list[low] : NULL;
 }
 
-static void index_make(struct check *c, struct index *x, size_t n)
+static void index_make(const struct check *c, struct index *x, size_t n)
 {
     x->list = arena_alloc(c->t->arena, n * sizeof *x->list);
     if (x->list == NULL)
@@ -71,18 +72,22 @@ static void index_twice(const struct check *c, const struct index *x, const char
 {
     for (size_t i = 1; i < x->n; i++)
         if (strcmp(x->list[i - 1]->s, x->list[i]->s) == 0)
-            report_error(c->t->report, x->list[i]->at, "%s %s is declared twice; the first is in %s:%u", what, x->list[i]->s,
-                         x->list[i - 1]->at.file->base, x->list[i - 1]->at.line);
+            report_error(c->t->report, x->list[i]->at,
+                         "%s %s is declared twice; the first is in %s:%u", what,
+                         x->list[i]->s, x->list[i - 1]->at.file->base,
+                         x->list[i - 1]->at.line);
 }
 
-static void unknown(const struct check *c, const struct index *x, const struct text *t, const char *what)
+static void unknown(const struct check *c, const struct index *x, const struct text *t,
+                    const char *what)
 {
     char hint[HINT_MAX];
     struct suggest s = suggest_for(t->s);
 
     for (size_t i = 0; i < x->n; i++)
         suggest_try(&s, x->list[i]->s);
-    report_error(c->t->report, t->at, "%s \"%s\"%s", what, t->s, suggest_text(&s, hint, sizeof hint));
+    report_error(c->t->report, t->at, "%s \"%s\"%s", what, t->s,
+                 suggest_text(&s, hint, sizeof hint));
 }
 
 /* ---------------------------------------------------------------- forms */
@@ -92,7 +97,9 @@ static bool want_name(const struct check *c, const struct text *t, const char *w
     if (id_name(t->s) && strcmp(t->s, "any") != 0)
         return true;
     report_error(c->t->report, t->at,
-                 "\"%s\" is no name for %s; expected 1 to 8 segments of a-z, 0-9 and '-', joined by '/'", t->s, what);
+                 "\"%s\" is no name for %s; expected 1 to 8 segments of a-z, 0-9 and "
+                 "'-', joined by '/'",
+                 t->s, what);
     return false;
 }
 
@@ -100,7 +107,9 @@ static bool want_word(const struct check *c, const struct text *t, const char *w
 {
     if (id_word(t->s))
         return true;
-    report_error(c->t->report, t->at, "\"%s\" is no %s; expected at most %d of a-z, 0-9 and '-'", t->s, what, ID_WORD_MAX);
+    report_error(c->t->report, t->at,
+                 "\"%s\" is no %s; expected at most %d of a-z, 0-9 and '-'", t->s, what,
+                 ID_WORD_MAX);
     return false;
 }
 
@@ -127,12 +136,18 @@ static void check_network(const struct check *c, const struct conf_source *sourc
     const struct text *network = &c->t->network, *keep = &c->t->keep;
 
     if (network->s == NULL && !c->t->lost_network)
-        report_error(c->t->report, (struct place){.file = source}, "no network is named; expected network \"NAME\"");
+        report_error(c->t->report, (struct place){.file = source},
+                     "no network is named; expected network \"NAME\"");
     if (network->s != NULL && !network_name(network->s))
         report_error(c->t->report, network->at,
-                     "\"%s\" is no name for a network; expected words of a-z, 0-9 and '-' joined by dots", network->s);
+                     "\"%s\" is no name for a network; expected words of a-z, 0-9 and "
+                     "'-' joined by dots",
+                     network->s);
     if (keep->s != NULL && !units_keep(keep->s))
-        report_error(c->t->report, keep->at, "\"%s\" is no time to keep; expected a number and h, d, m or y, such as 2y", keep->s);
+        report_error(
+            c->t->report, keep->at,
+            "\"%s\" is no time to keep; expected a number and h, d, m or y, such as 2y",
+            keep->s);
 }
 
 /* ---------------------------------------------------------------- members */
@@ -144,11 +159,13 @@ static void check_agency(const struct check *c, struct tree_agency *a)
     if (a->kind.s != NULL)
         good = want_word(c, &a->kind, "kind") && good;
     else if (!a->broken)
-        report_error(c->t->report, a->name.at, "agency %s has no kind; expected kind WORD", a->name.s);
+        report_error(c->t->report, a->name.at,
+                     "agency %s has no kind; expected kind WORD", a->name.s);
     if (a->area.s != NULL)
         good = want_name(c, &a->area, "an area") && good;
     else if (!a->broken)
-        report_error(c->t->report, a->name.at, "agency %s has no area; expected area NAME", a->name.s);
+        report_error(c->t->report, a->name.at,
+                     "agency %s has no area; expected area NAME", a->name.s);
     a->broken = a->broken || !good || a->kind.s == NULL || a->area.s == NULL;
 }
 
@@ -156,8 +173,6 @@ static void check_agencies(struct check *c)
 {
     struct tree *t = c->t;
 
-    if (t->n_agencies > RULES_AGENCIES_MAX)
-        report_error(t->report, t->agencies[RULES_AGENCIES_MAX].name.at, "too many agencies; expected at most %d", RULES_AGENCIES_MAX);
     for (size_t i = 0; i < t->n_agencies; i++) {
         check_agency(c, &t->agencies[i]);
         index_add(&c->agencies, &t->agencies[i].name);
@@ -186,7 +201,8 @@ static bool check_set(const struct check *c, const struct texts *set)
     index_sort(&x);
     for (size_t i = 1; i < x.n; i++)
         if (strcmp(x.list[i - 1]->s, x.list[i]->s) == 0)
-            report_error(c->t->report, x.list[i]->at, "\"%s\" stands twice in this set", x.list[i]->s);
+            report_error(c->t->report, x.list[i]->at, "\"%s\" stands twice in this set",
+                         x.list[i]->s);
     return report_count(c->t->report) == before;
 }
 
@@ -233,14 +249,14 @@ static void check_auditors(const struct check *c)
     const struct tree *t = c->t;
     struct index x = {0};
 
-    index_make((struct check *)c, &x, t->n_auditors);
+    index_make(c, &x, t->n_auditors);
     for (size_t i = 0; i < t->n_auditors && x.list != NULL; i++) {
         const struct tree_auditor *a = &t->auditors[i];
 
         want_name(c, &a->name, "an auditor");
         index_add(&x, &a->name);
-        if (strcmp(a->area.s, "any") != 0 && want_name(c, &a->area, "an area") && !t->lost_agency &&
-            !area_has_agency(c, a->area.s))
+        if (strcmp(a->area.s, "any") != 0 && want_name(c, &a->area, "an area") &&
+            !t->lost_agency && !area_has_agency(c, a->area.s))
             unknown(c, &c->areas, &a->area, "no agency lies in the area");
     }
     index_sort(&x);
@@ -249,11 +265,14 @@ static void check_auditors(const struct check *c)
 
 /* ---------------------------------------------------------------- rules */
 
-static void use_group(struct tree *t, const char *name)
+/* The group's name is its first member, so whoever finds the name has the group. */
+static bool use_group(const struct check *c, const char *name)
 {
-    for (size_t i = 0; i < t->n_groups; i++)
-        if (strcmp(t->groups[i].name.s, name) == 0)
-            t->groups[i].used = true;
+    struct tree_group *g = (struct tree_group *)index_find(&c->groups, name);
+
+    if (g != NULL)
+        g->used = true;
+    return g != NULL;
 }
 
 static bool check_party(const struct check *c, const struct tree_party *p)
@@ -272,8 +291,7 @@ static bool check_party(const struct check *c, const struct tree_party *p)
             unknown(c, &c->kinds, &p->name, "no agency is of the kind");
         return false;
     case RULES_GROUP:
-        use_group(t, p->name.s);
-        if (index_find(&c->groups, p->name.s) != NULL)
+        if (use_group(c, p->name.s))
             return true;
         if (!t->lost_group)
             unknown(c, &c->groups, &p->name, "no group is named");
@@ -284,12 +302,14 @@ static bool check_party(const struct check *c, const struct tree_party *p)
 
 static bool same_party(const struct tree_party *a, const struct tree_party *b)
 {
-    return a->kind == b->kind && (a->kind == RULES_ANY || strcmp(a->name.s, b->name.s) == 0);
+    return a->kind == b->kind &&
+           (a->kind == RULES_ANY || strcmp(a->name.s, b->name.s) == 0);
 }
 
 static int by_party(const void *x, const void *y)
 {
-    const struct tree_party *a = *(const struct tree_party *const *)x, *b = *(const struct tree_party *const *)y;
+    const struct tree_party *a = *(const struct tree_party *const *)x,
+                            *b = *(const struct tree_party *const *)y;
     int order = (int)a->kind - (int)b->kind;
 
     if (order == 0 && a->kind != RULES_ANY)
@@ -314,13 +334,15 @@ static bool check_parties(const struct check *c, const struct tree_parties *p)
         qsort(sorted, p->n, sizeof *sorted, by_party);
     for (size_t i = 1; i < p->n; i++)
         if (same_party(sorted[i - 1], sorted[i])) {
-            report_error(c->t->report, sorted[i]->name.at, "\"%s\" stands twice in this set", sorted[i]->name.s);
+            report_error(c->t->report, sorted[i]->name.at,
+                         "\"%s\" stands twice in this set", sorted[i]->name.s);
             good = false;
         }
     return good;
 }
 
-static bool check_words(const struct check *c, const struct tree_words *w, const char *what)
+static bool check_words(const struct check *c, const struct tree_words *w,
+                        const char *what)
 {
     bool good = check_set(c, &w->words);
 
@@ -335,12 +357,16 @@ static bool check_deny(const struct check *c, const struct tree_rule *r)
     const struct {
         const char *word;
         struct place at;
-    } allows_only[] = {{"reveal", r->reveal.at}, {"return", r->returns.at}, {"max-size", r->max_size.at}};
+    } allows_only[] = {{"reveal", r->reveal.at},
+                       {"return", r->returns.at},
+                       {"max-size", r->max_size.at}};
     bool good = true;
 
     for (size_t i = 0; i < sizeof allows_only / sizeof *allows_only; i++)
         if (allows_only[i].at.file != NULL) {
-            report_error(c->t->report, allows_only[i].at, "a deny cannot say \"%s\"; expected it in an allow", allows_only[i].word);
+            report_error(c->t->report, allows_only[i].at,
+                         "a deny cannot say \"%s\"; expected it in an allow",
+                         allows_only[i].word);
             good = false;
         }
     return good;
@@ -349,9 +375,13 @@ static bool check_deny(const struct check *c, const struct tree_rule *r)
 static bool check_allow(const struct check *c, const struct tree_rule *r)
 {
     if (r->purposes.at.file == NULL && !r->broken)
-        report_error(c->t->report, r->at, "this allow names no purpose; expected purpose { WORD, ... } or purpose any");
+        report_error(
+            c->t->report, r->at,
+            "this allow names no purpose; expected purpose { WORD, ... } or purpose any");
     if (r->bases.at.file == NULL && !r->broken)
-        report_error(c->t->report, r->at, "this allow names no basis; expected basis { WORD, ... } or basis any");
+        report_error(
+            c->t->report, r->at,
+            "this allow names no basis; expected basis { WORD, ... } or basis any");
     return r->purposes.at.file != NULL && r->bases.at.file != NULL;
 }
 
@@ -361,7 +391,10 @@ static bool check_size(const struct check *c, const struct text *size)
 
     if (size->s == NULL || (units_size(size->s, &bytes) && bytes > 0))
         return true;
-    report_error(c->t->report, size->at, "\"%s\" is no size; expected a number of bytes, or one with K, M or G, such as 256K", size->s);
+    report_error(c->t->report, size->at,
+                 "\"%s\" is no size; expected a number of bytes, or one with K, M or G, "
+                 "such as 256K",
+                 size->s);
     return false;
 }
 
@@ -387,14 +420,41 @@ static void check_unused(const struct check *c)
     struct tree *t = c->t;
 
     for (size_t i = 0; i < t->n_groups && !t->lost_rule; i++)
-        if (!t->groups[i].used)
-            report_error(t->report, t->groups[i].name.at, "no rule uses group %s; expected a rule from or to it, or no such group",
-                         t->groups[i].name.s);
+        if (!t->groups[i].used &&
+            index_find(&c->groups, t->groups[i].name.s) == &t->groups[i].name)
+            report_error(
+                t->report, t->groups[i].name.at,
+                "no rule uses group %s; expected a rule from or to it, or no such group",
+                t->groups[i].name.s);
+}
+
+/* Past these the rest is not looked at: it would take long and help nobody. */
+static bool within_limits(const struct tree *t)
+{
+    const struct {
+        const char *what;
+        size_t n, most;
+    } counts[] = {{"agencies", t->n_agencies, RULES_AGENCIES_MAX},
+                  {"rules", t->n_rules, RULES_RULES_MAX},
+                  {"groups", t->n_groups, GROUPS_MAX},
+                  {"auditors", t->n_auditors, AUDITORS_MAX}};
+    bool good = true;
+
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        if (counts[i].n > counts[i].most) {
+            report_error(t->report, (struct place){0}, "%zu %s; expected at most %zu",
+                         counts[i].n, counts[i].what, counts[i].most);
+            good = false;
+        }
+    return good;
 }
 
 void names_check(struct tree *t, const struct conf_source *rules_source)
 {
     struct check c = {.t = t};
+
+    if (!within_limits(t))
+        return;
 
     check_network(&c, rules_source);
     index_make(&c, &c.agencies, t->n_agencies);
@@ -406,8 +466,6 @@ void names_check(struct tree *t, const struct conf_source *rules_source)
     check_agencies(&c);
     check_groups(&c);
     check_auditors(&c);
-    if (t->n_rules > RULES_RULES_MAX)
-        report_error(t->report, t->rules[RULES_RULES_MAX].at, "too many rules; expected at most %d", RULES_RULES_MAX);
     for (size_t i = 0; i < t->n_rules && !report_full(t->report); i++)
         check_rule(&c, &t->rules[i]);
     check_unused(&c);

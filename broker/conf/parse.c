@@ -3,6 +3,7 @@
 
 #include "broker/conf/conf.h"
 #include "broker/conf/grammar.h"
+#include "broker/conf/settings.h"
 #include "broker/conf/suggest.h"
 
 enum { EXPECTED_TEXT_MAX = 600 };
@@ -82,12 +83,12 @@ int parse_inner_word(const char *word)
     return find(INNER, N_INNER, word);
 }
 
-int parse_first_word(const struct parse *p, const char *word)
+int parse_first_word(const char *word)
 {
     int token = find(FIRST, N_FIRST, word);
 
-    for (const char *const *s = p->tree->settings; token == WORD && *s != NULL; s++)
-        if (strcmp(*s, word) == 0)
+    for (size_t i = 0; token == WORD && settings_name(i) != NULL; i++)
+        if (strcmp(settings_name(i), word) == 0)
             token = SETTING;
     return token;
 }
@@ -272,7 +273,8 @@ static bool named(const char *const *list, size_t n, const char *name)
 }
 
 /* Words that a reader is better not told about: those for later, and those that are possible only because names are. */
-static bool hidden(const char *name, const char *const *all, size_t n)
+static bool hidden(const struct parse *p, const char *name, const char *const *all,
+                   size_t n)
 {
     static const char *const ALWAYS[] = {"a later word", "a later statement", "answer",
                                          "else", "end of file"};
@@ -283,6 +285,8 @@ static bool hidden(const char *name, const char *const *all, size_t n)
 
     if (named(ALWAYS, sizeof ALWAYS / sizeof *ALWAYS, name))
         return true;
+    if (strcmp(name, "a setting") == 0 && !p->settings_too)
+        return true;
     if (strcmp(name, "keep") == 0 && named(all, n, "purpose"))
         return true; /* in a rule it is for later */
     if (names && named(SOFT, sizeof SOFT / sizeof *SOFT, name))
@@ -290,16 +294,17 @@ static bool hidden(const char *name, const char *const *all, size_t n)
     return any_word && parse_inner_word(name) != WORD;
 }
 
-static void list_expected(const char *const *all, size_t n, char *out, size_t out_len)
+static void list_expected(const struct parse *p, const char *const *all, size_t n,
+                          char *out, size_t out_len)
 {
     size_t used = 0, left = 0;
     const char *between = "; expected ";
 
     *out = '\0';
     for (size_t i = 0; i < n; i++)
-        left += !hidden(all[i], all, n);
+        left += !hidden(p, all[i], all, n);
     for (size_t i = 0; i < n && used < out_len; i++) {
-        if (hidden(all[i], all, n))
+        if (hidden(p, all[i], all, n))
             continue;
         left--;
         used += (size_t)snprintf(out + used, out_len - used, "%s%s", between, all[i]);
@@ -313,11 +318,11 @@ static struct suggest meant(const struct parse *p, const char *const *expected, 
     struct suggest s = suggest_for(p->last.s);
 
     for (size_t i = 0; i < n; i++)
-        if (!hidden(expected[i], expected, n) && strchr(expected[i], ' ') == NULL)
+        if (!hidden(p, expected[i], expected, n) && strchr(expected[i], ' ') == NULL)
             suggest_try(&s, expected[i]);
     if (p->settings_too && named(expected, n, "a setting"))
-        for (const char *const *name = p->tree->settings; *name != NULL; name++)
-            suggest_try(&s, *name);
+        for (size_t i = 0; settings_name(i) != NULL; i++)
+            suggest_try(&s, settings_name(i));
     return s;
 }
 
@@ -326,7 +331,7 @@ static const char *margin_hint(const struct parse *p, bool at_start)
 {
     if (at_start && parse_inner_word(p->last.s) != WORD)
         return "; a line that continues the one before it is indented";
-    if (p->last_began_line && parse_first_word(p, p->last.s) != WORD &&
+    if (p->last_began_line && parse_first_word(p->last.s) != WORD &&
         parse_inner_word(p->last.s) == WORD)
         return "; a statement begins at the left margin";
     return "";
@@ -346,7 +351,7 @@ void parse_unexpected(struct parse *p, struct place at, const char *token,
         parse_later(p, p->last);
         return;
     }
-    list_expected(expected, n, list, sizeof list);
+    list_expected(p, expected, n, list, sizeof list);
     if (end) {
         report_error(p->tree->report, at, "unexpected %s%s", token, list);
         return;
@@ -357,5 +362,5 @@ void parse_unexpected(struct parse *p, struct place at, const char *token,
                  at_start ? "no statement begins with" : "unexpected", p->last.s, list,
                  suggest_text(&s, hint, sizeof hint), margin_hint(p, at_start));
     if (at_start && s.best != NULL)
-        p->statement = parse_first_word(p, s.best); /* what is lost is most likely that */
+        p->statement = parse_first_word(s.best); /* what is lost is most likely that */
 }

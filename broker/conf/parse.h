@@ -23,7 +23,7 @@ struct parse {
 };
 
 /* The token of a word at the beginning of a statement, or inside one; WORD if the language has no such word there. */
-int parse_first_word(const struct parse *p, const char *word);
+int parse_first_word(const char *word);
 int parse_inner_word(const char *word);
 
 /* What the grammar does, in C that the house warnings see. */

@@ -7,12 +7,17 @@ static const uint64_t NUMBER_MAX = UINT64_C(1) << 53;
 static const uint64_t TIME_MAX_MS = UINT64_C(1000) * 24 * 3600 * 1000;
 
 struct unit {
-    char letter;
+    const char *name;
     uint64_t times;
 };
 
-static const struct unit SIZES[] = {{'G', 1 << 30}, {'M', 1 << 20}, {'K', 1 << 10}, {'\0', 1}};
-static const struct unit TIMES[] = {{'d', 24 * 3600 * 1000}, {'h', 3600 * 1000}, {'m', 60 * 1000}, {'s', 1000}};
+static const struct unit SIZES[] = {
+    {'G', 1 << 30}, {'M', 1 << 20}, {'K', 1 << 10}, {'\0', 1}};
+static const struct unit TIMES[] = {{"d", 24 * 3600 * 1000},
+                                    {"h", 3600 * 1000},
+                                    {"m", 60 * 1000},
+                                    {"s", 1000},
+                                    {"ms", 1}};
 
 /* Digits at the beginning; what follows them is in *rest. */
 static bool digits(const char *text, uint64_t *n, const char **rest)
@@ -30,15 +35,16 @@ static bool digits(const char *text, uint64_t *n, const char **rest)
     return c != text;
 }
 
-static bool with_unit(const char *text, const struct unit *units, size_t n_units, uint64_t most, uint64_t *out)
+static bool with_unit(const char *text, const struct unit *units, size_t n_units,
+                      uint64_t most, uint64_t *out)
 {
     uint64_t n;
     const char *rest;
 
-    if (!digits(text, &n, &rest) || (*rest != '\0' && rest[1] != '\0'))
+    if (!digits(text, &n, &rest))
         return false;
     for (size_t i = 0; i < n_units; i++)
-        if (units[i].letter == *rest && n <= most / units[i].times) {
+        if (strcmp(units[i].name, rest) == 0 && n <= most / units[i].times) {
             *out = n * units[i].times;
             return true;
         }
@@ -67,27 +73,25 @@ bool units_keep(const char *text)
     uint64_t n;
     const char *rest;
 
-    return digits(text, &n, &rest) && n > 0 && n <= 9999 && *text != '0' && *rest != '\0' && strchr("hdmy", *rest) != NULL &&
-           rest[1] == '\0';
+    return digits(text, &n, &rest) && n > 0 && n <= 9999 && *text != '0' &&
+           *rest != '\0' && strchr("hdmy", *rest) != NULL && rest[1] == '\0';
 }
 
-static const char *show(uint64_t value, const struct unit *units, size_t n, const char *smallest, char out[32])
+/* The last unit is 1, so one always divides. */
+static const char *show(uint64_t value, const struct unit *units, char out[32])
 {
-    for (size_t i = 0; i < n; i++)
-        if (units[i].letter != '\0' && value > 0 && value % units[i].times == 0) {
-            snprintf(out, 32, "%llu%c", (unsigned long long)(value / units[i].times), units[i].letter);
-            return out;
-        }
-    snprintf(out, 32, "%llu%s", (unsigned long long)value, smallest);
+    while (value % units->times != 0 || (value == 0 && units->times != 1))
+        units++;
+    snprintf(out, 32, "%llu%s", (unsigned long long)(value / units->times), units->name);
     return out;
 }
 
 const char *units_show_size(uint64_t bytes, char out[32])
 {
-    return show(bytes, SIZES, sizeof SIZES / sizeof *SIZES, "", out);
+    return show(bytes, SIZES, out);
 }
 
 const char *units_show_time(uint64_t ms, char out[32])
 {
-    return show(ms, TIMES, sizeof TIMES / sizeof *TIMES, "ms", out);
+    return show(ms, TIMES, out);
 }

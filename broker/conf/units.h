@@ -6,7 +6,7 @@
 /* "256K" -> 262144: a number, and perhaps K, M or G (of 1,024). At most 2^53. */
 bool units_size(const char *text, uint64_t *bytes);
 
-/* "60s" -> 60000: a number and s, m, h or d. At most 1,000 days. */
+/* "60s" -> 60000: a number and ms, s, m, h or d. At most 1,000 days. */
 bool units_time(const char *text, uint64_t *ms);
 
 /* "12": a number and nothing else. At most 2^53. */
