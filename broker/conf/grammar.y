@@ -18,7 +18,7 @@
     struct tree_words words;
     struct tree_parties parties;
     struct tree_party party;
-    int type;
+    Liaison__V1__Type type;
     bool deny;
 }
 
@@ -53,7 +53,7 @@ static void conf_error(struct place *at, struct parse *p, void *scanner, const c
 
 %%
 
-file: %empty | file statement END_OF_LINE;
+file: %empty | file statement END_OF_LINE { yyerrok; /* the next statement starts afresh */ };
 
 statement:
     NETWORK STRING                { parse_once(p, &p->tree->network, $1, $2); }
@@ -81,9 +81,9 @@ agency_clause:
   ;
 
 rule: action type category FROM parties TO parties
-      { p->rule = (struct tree_rule){.at = @1, .deny = $1, .type = (Liaison__V1__Type)$2,
-                                     .category = $3, .from = $5, .to = $7,
-                                     .broken = $2 < 0 || ($3.quoted && $3.s == NULL) || $5.n == 0 || $7.n == 0}; }
+      { p->rule = (struct tree_rule){.at = @1, .deny = $1, .type = $2, .category = $3, .from = $5, .to = $7,
+                                     .broken = $5.n == 0 || $7.n == 0}; }
+  | action error                  { p->rule = (struct tree_rule){.at = @1, .deny = $1, .broken = true}; }
   | rule clause
   | rule error                    { p->rule.broken = true; }
   ;
@@ -95,18 +95,15 @@ type: ANY      { $$ = LIAISON__V1__TYPE__TYPE_UNSPECIFIED; }
   | TRANSFER    { $$ = LIAISON__V1__TYPE__TYPE_TRANSFER; }
   | INFORMATION { $$ = LIAISON__V1__TYPE__TYPE_INFORMATION; }
   | QUERY       { $$ = LIAISON__V1__TYPE__TYPE_QUERY; }
-  | error       { $$ = -1; }
   ;
 
 category: ANY  { $$ = (struct text){0}; }
   | STRING
-  | error      { $$ = (struct text){.quoted = true}; }
   ;
 
 parties: party                    { $$ = (struct tree_parties){0}; parse_add_party(p, &$$, $1.kind, $1.name); }
   | OPEN party_list CLOSE         { $$ = $2; }
   | OPEN CLOSE                    { $$ = (struct tree_parties){0}; parse_empty(p, @1); }
-  | error                         { $$ = (struct tree_parties){0}; }
   ;
 
 party: ANY                        { $$ = (struct tree_party){RULES_ANY, {0}}; }

@@ -12,7 +12,7 @@ struct unit {
 };
 
 static const struct unit SIZES[] = {
-    {'G', 1 << 30}, {'M', 1 << 20}, {'K', 1 << 10}, {'\0', 1}};
+    {"G", 1 << 30}, {"M", 1 << 20}, {"K", 1 << 10}, {"", 1}};
 static const struct unit TIMES[] = {{"d", 24 * 3600 * 1000},
                                     {"h", 3600 * 1000},
                                     {"m", 60 * 1000},
