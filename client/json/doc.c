@@ -1,4 +1,5 @@
 /* A JSON text and where things stand in it. jansson keeps no positions, so they are found again from the path. */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -59,7 +60,7 @@ const char *json_doc_why(const struct json_doc *d)
 __attribute__((format(printf, 3, 4))) static enum liaison_code
 fail(struct json_doc *d, enum liaison_code code, const char *format, ...)
 {
-    int used = snprintf(d->why, sizeof d->why, "%s: ", d->name);
+    int used = snprintf(d->why, sizeof d->why, "%s:", d->name);
     va_list args;
 
     if (used < 0 || (size_t)used >= sizeof d->why)
@@ -141,22 +142,29 @@ static const char *too_deep(const char *p)
     return NULL;
 }
 
+/* An error of our own at a place in text that is not read yet. */
+static enum liaison_code fail_at(struct json_doc *d, const char *at, const char *sentence)
+{
+    size_t line, column;
+
+    line_and_column(d->text, at, &line, &column);
+    return fail(d, LIAISON_JSON, "%zu:%zu: %s", line, column, sentence);
+}
+
 static enum liaison_code parse(struct json_doc *d)
 {
+    const char *nul = memchr(d->text, '\0', d->len);
     const char *deep = too_deep(d->text);
     json_error_t e;
 
-    if (deep != NULL) {
-        size_t line, column;
-
-        line_and_column(d->text, deep, &line, &column);
-        return fail(d, LIAISON_JSON, "%zu:%zu: nested deeper than %d levels", line,
-                    column, JSON_DOC_DEPTH);
-    }
+    if (nul != NULL) /* jansson 2.14 skips one behind a number */
+        return fail_at(d, nul, "a NUL byte");
+    if (deep != NULL)
+        return fail_at(d, deep, "nested deeper than 64 levels");
     d->root = json_loadb(d->text, d->len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
     if (d->root == NULL) {
         if (json_error_code(&e) == json_error_out_of_memory)
-            return fail(d, LIAISON_MEMORY, "out of memory");
+            return fail(d, LIAISON_MEMORY, " out of memory");
         return fail(d, LIAISON_JSON, "%d:%d: %s", e.line, e.column, e.text);
     }
     if (json_is_object(d->root))
@@ -166,13 +174,15 @@ static enum liaison_code parse(struct json_doc *d)
     return fail(d, LIAISON_JSON, "1:1: expected an object: {...}");
 }
 
+static_assert(JSON_DOC_DEPTH == 64, "parse() says so in words");
+
 enum liaison_code json_doc_text(struct json_doc *d, struct slice text)
 {
     if (text.n > d->max)
-        return fail(d, LIAISON_TOO_LARGE, "larger than %zu bytes", d->max);
+        return fail(d, LIAISON_TOO_LARGE, " larger than %zu bytes", d->max);
     d->text = malloc(text.n + 1);
     if (d->text == NULL)
-        return fail(d, LIAISON_MEMORY, "out of memory");
+        return fail(d, LIAISON_MEMORY, " out of memory");
     if (text.n > 0)
         memcpy(d->text, text.p, text.n);
     d->text[text.n] = '\0';
@@ -207,16 +217,16 @@ enum liaison_code json_doc_file(struct json_doc *d, const char *path)
     int fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
 
     if (fd < 0)
-        return fail(d, LIAISON_FILE, "cannot open: %s", strerror(errno));
+        return fail(d, LIAISON_FILE, " cannot open: %s", strerror(errno));
     bool ok = read_all(d, fd);
     int reason = errno;
 
     if (!standard)
         close(fd);
     if (!ok)
-        return fail(d, LIAISON_FILE, "cannot read: %s", strerror(reason));
+        return fail(d, LIAISON_FILE, " cannot read: %s", strerror(reason));
     if (d->len > d->max)
-        return fail(d, LIAISON_TOO_LARGE, "larger than %zu bytes", d->max);
+        return fail(d, LIAISON_TOO_LARGE, " larger than %zu bytes", d->max);
     return parse(d);
 }
 

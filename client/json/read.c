@@ -9,6 +9,8 @@
 
 static const uint64_t TIME_MAX_SECONDS = 253402300799; /* the end of the year 9999 */
 
+static const uint64_t NS_MAX = UINT64_MAX; /* 64 bits end in 2554 */
+
 /* What every step of one reading needs. */
 struct reader {
     struct json_doc *doc;
@@ -71,7 +73,8 @@ static enum liaison_code read_time(struct reader *r, const json_t *v,
     if (text == NULL || !json_time_parse(text, ns ? 9 : 3, &seconds, &rest) ||
         seconds > TIME_MAX_SECONDS)
         return expected(r, at, "a time such as \"2026-11-23T08:00:00Z\"", v);
-    if (ns && seconds > UINT64_MAX / 1000000000 - 1)
+    if (ns && (seconds > NS_MAX / 1000000000 ||
+               (seconds == NS_MAX / 1000000000 && rest > NS_MAX % 1000000000)))
         return expected(r, at, "a time before the year 2554", v);
     *out = ns ? seconds * 1000000000 + rest : seconds * 1000 + rest / 1000000;
     return LIAISON_OK;
