@@ -36,7 +36,7 @@ $(OUT)/liaison:       $(call obj,client/cli client/json) $(LIB)
 $(OUT)/liaison-audit: $(call obj,client/audit client/json) $(LIB)
 $(OUT)/parts.a: $(filter-out $(MAINS),$(sort $(call obj,broker/* client/*) $(GRAM) $(ROWS) $(PROTO))) # all but the main()s
 $(OUT)/libliaison.a: $(OUT)/liaison.o
-$(OUT)/%.a: ; rm -f $@ && $(AR) rcs $@ $^
+$(OUT)/%.a: ; rm -f $@ && $(AR) qcs $@ $^
 $(OUT)/liaison.o: $(LIB) ; $(LD) -r -o $@ $^ && objcopy --localize-hidden $@ # its inner names clash with nobody's
 $(OUT)/libliaison.so.1: $(LIB) client/lib/liaison.map
 	$(LINK) -shared -Wl,-soname,libliaison.so.1,--version-script=client/lib/liaison.map $(if $(SAN),,-Wl,-z,defs) \

@@ -193,7 +193,7 @@ static void apply(struct batch *b, struct call *c, struct session *s, struct mov
         return;
     put_done(b, m, &made);
     tell_other(b, m, before);
-    answer_accepted(b, c, false, &made, m->step.next, m->i->row.version, NULL, 0);
+    reply_accepted(b, c, false, &made, m->step.next, m->i->row.version, NULL, 0);
 }
 
 static void answer_again(struct batch *b, struct call *c,
@@ -203,7 +203,7 @@ static void answer_again(struct batch *b, struct call *c,
     struct item *i = item_get(b, done->referral);
 
     if (i != NULL && recorded_again(b, i, done->seq, &first) == LIAISON_OK)
-        answer_accepted(b, c, true, &first, (Liaison__V1__State)done->state,
+        reply_accepted(b, c, true, &first, (Liaison__V1__State)done->state,
                         done->version, NULL, 0);
 }
 
@@ -238,7 +238,7 @@ static void refuse(struct batch *b, struct call *c, struct session *s,
         d.purpose = id_word(a->purpose) ? a->purpose : NULL;
         d.basis = id_word(a->basis) ? a->basis : NULL;
     }
-    answer_refused(b, c, s, &d);
+    reply_refused(b, c, s, &d);
 }
 
 void act_call(struct batch *b, struct call *c, struct session *s)
@@ -278,7 +278,7 @@ void act_call(struct batch *b, struct call *c, struct session *s)
     if (m->code != LIAISON_OK)
         refuse(b, c, s, m);
     else if (b->full)
-        answer_error(b, c, LIAISON_FULL, NULL);
+        reply_error(b, c, LIAISON_FULL, NULL);
     else
         apply(b, c, s, m);
 }

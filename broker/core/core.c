@@ -237,7 +237,7 @@ static void handle_frame(struct batch *b, struct call *c)
         NULL) /* closed meanwhile: nobody is left to answer, and nothing was promised */
         return;
     if (h == NULL)
-        answer_error(b, c, LIAISON_UNSUPPORTED, NULL);
+        reply_error(b, c, LIAISON_UNSUPPORTED, NULL);
     else
         h(b, c, s);
 }
@@ -471,11 +471,14 @@ static enum liaison_code batch_run(struct core *core, struct arena *arena,
     if (kinds != NULL)
         code = batch_try(core, arena, calls, false, more, &pushes);
     if (code == LIAISON_FULL) {
-        log_warn("store.full", "what=%s",
-                 "changes are refused; reads and denials go on the reserve");
+        if (!core->was_full)
+            log_warn("store.full", "what=\"%s\"",
+                     "changes are refused until there is room; reads and denials go on");
+        core->was_full = true;
         restore_kinds(calls, kinds);
         code = batch_try(core, arena, calls, true, more, &pushes);
-    }
+    } else
+        core->was_full = false;
     if (code != LIAISON_OK) {
         free_chain(calls);
         return code;

@@ -65,6 +65,7 @@ struct core {
     size_t n_parties, stored_parties;
     struct map *party_names; /* by hash of the name; see party.c */
     bool stopping;
+    bool was_full; /* the last batch found no room */
 };
 
 /* A referral in the batch's hands. Lives in the batch's arena. */
@@ -184,13 +185,13 @@ bool record(struct batch *b, struct ledger_fact *f, struct party *who,
             struct party *counterpart, struct item *item, bool keep_officer,
             struct recorded *out);
 
-/* ------------------------------------------------------------ answer.c */
+/* ------------------------------------------------------------ reply.c */
 
 /* Encodes the terminal reply to `c`. */
-void answer(struct batch *b, struct call *c, Liaison__V1__Frame *f);
+void reply(struct batch *b, struct call *c, Liaison__V1__Frame *f);
 
 /* "No such thing", "not now": an Error under the call's id, without an entry. */
-void answer_error(struct batch *b, struct call *c, enum liaison_code code,
+void reply_error(struct batch *b, struct call *c, enum liaison_code code,
                   const char *text);
 
 /* Denies with an entry: Refused{code, text, rules, entry, opening}. */
@@ -203,11 +204,11 @@ struct denial {
     struct slice referral_id, request_id, content;
     const char *officer, *purpose, *basis;
 };
-void answer_refused(struct batch *b, struct call *c, const struct session *s,
+void reply_refused(struct batch *b, struct call *c, const struct session *s,
                     const struct denial *d);
 
 /* Accepted, or Duplicate with the same bytes. */
-void answer_accepted(struct batch *b, struct call *c, bool duplicate,
+void reply_accepted(struct batch *b, struct call *c, bool duplicate,
                      const struct recorded *r, Liaison__V1__State state, uint32_t version,
                      char **granted, size_t n_granted);
 

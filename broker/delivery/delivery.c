@@ -74,12 +74,12 @@ static void ring_settle(struct link *ring, struct link *l, bool belongs)
 
 static struct agency *agency_of(const struct delivery *d, uint32_t number)
 {
-    return table_get(&d->agencies, 0, number);
+    return keyed_get(&d->agencies, 0, number);
 }
 
 static struct session *session_of(const struct delivery *d, uint64_t number)
 {
-    return table_get(&d->sessions, 0, number);
+    return keyed_get(&d->sessions, 0, number);
 }
 
 static struct box *waiting_box(struct agency *a)
@@ -119,7 +119,7 @@ static void settle_session(struct delivery *d, struct session *s)
 
 static void forget(struct delivery *d, struct item *i)
 {
-    table_remove(&d->items, &i->key);
+    keyed_remove(&d->items, &i->key);
     free(i);
 }
 
@@ -179,7 +179,7 @@ static struct item *new_item(struct delivery *d, uint32_t agency, unsigned class
     i->class = class;
     ring_init(&i->by_time);
     ring_init(&i->by_session);
-    if (table_put(&d->items, &i->key))
+    if (keyed_put(&d->items, &i->key))
         return i;
     free(i);
     return NULL;
@@ -203,11 +203,11 @@ void delivery_free(struct delivery *d)
 {
     if (d == NULL)
         return;
-    for (struct session *s; (s = table_any(&d->sessions)) != NULL;)
+    for (struct session *s; (s = keyed_any(&d->sessions)) != NULL;)
         delivery_close(d, s->key.low);
-    table_free(&d->agencies);
-    table_free(&d->sessions);
-    table_free(&d->items);
+    keyed_free(&d->agencies);
+    keyed_free(&d->sessions);
+    keyed_free(&d->items);
     free(d);
 }
 
@@ -221,7 +221,7 @@ static struct agency *new_agency(struct delivery *d, uint32_t number)
     ring_init(&a->ready);
     for (size_t i = 0; i < DELIVERY_CLASSES; i++)
         a->boxes[i].end = UINT64_MAX; /* the store is to be asked */
-    if (table_put(&d->agencies, &a->key))
+    if (keyed_put(&d->agencies, &a->key))
         return a;
     free(a);
     return NULL;
@@ -236,7 +236,7 @@ static void drop_agency(struct delivery *d, struct agency *a)
         box_free(b);
     }
     ring_leave(&a->turn);
-    table_remove(&d->agencies, &a->key);
+    keyed_remove(&d->agencies, &a->key);
     free(a);
 }
 
@@ -248,7 +248,7 @@ enum liaison_code delivery_open(struct delivery *d, uint32_t agency, uint64_t se
     s->key.low = session;
     ring_init(&s->turn);
     ring_init(&s->leases);
-    if (!table_put(&d->sessions, &s->key)) {
+    if (!keyed_put(&d->sessions, &s->key)) {
         free(s);
         return LIAISON_MEMORY;
     }
@@ -256,7 +256,7 @@ enum liaison_code delivery_open(struct delivery *d, uint32_t agency, uint64_t se
     if (s->agency == NULL)
         s->agency = new_agency(d, agency);
     if (s->agency == NULL) {
-        table_remove(&d->sessions, &s->key);
+        keyed_remove(&d->sessions, &s->key);
         free(s);
         return LIAISON_MEMORY;
     }
@@ -276,7 +276,7 @@ void delivery_close(struct delivery *d, uint64_t session)
         bring_back(d, a, i);
     }
     ring_leave(&s->turn);
-    table_remove(&d->sessions, &s->key);
+    keyed_remove(&d->sessions, &s->key);
     free(s);
     if (--a->n_sessions == 0)
         drop_agency(d, a);
@@ -383,7 +383,7 @@ enum delivery_lease_result delivery_lease(struct delivery *d,
     if (s == NULL)
         return DELIVERY_NO_CREDIT; /* closed since: the offer is void */
     struct box *b = &s->agency->boxes[offer->class];
-    struct item *i = table_get(&d->items, offer->agency, seq);
+    struct item *i = keyed_get(&d->items, offer->agency, seq);
     drop_before(d, b, seq);
     if (i != NULL && i->session != NULL) {
         box_pass(b, seq);
@@ -410,7 +410,7 @@ enum delivery_lease_result delivery_lease(struct delivery *d,
 bool delivery_find(const struct delivery *d, uint32_t agency, uint64_t seq,
                    unsigned *class)
 {
-    const struct item *i = table_get(&d->items, agency, seq);
+    const struct item *i = keyed_get(&d->items, agency, seq);
     if (i == NULL)
         return false;
     *class = i->class;
@@ -419,7 +419,7 @@ bool delivery_find(const struct delivery *d, uint32_t agency, uint64_t seq,
 
 void delivery_acked(struct delivery *d, uint32_t agency, uint64_t seq)
 {
-    struct item *i = table_get(&d->items, agency, seq);
+    struct item *i = keyed_get(&d->items, agency, seq);
     struct agency *a = agency_of(d, agency);
     if (i == NULL || a == NULL)
         return;
@@ -449,7 +449,7 @@ static void wait_for(struct delivery *d, struct agency *a, unsigned class, uint6
 void delivery_added(struct delivery *d, uint32_t agency, unsigned class, uint64_t seq)
 {
     struct agency *a = agency_of(d, agency);
-    if (a != NULL && table_get(&d->items, agency, seq) == NULL)
+    if (a != NULL && keyed_get(&d->items, agency, seq) == NULL)
         wait_for(d, a, class, seq);
 }
 
@@ -458,7 +458,7 @@ void delivery_again(struct delivery *d, uint32_t agency, unsigned class, uint64_
     struct agency *a = agency_of(d, agency);
     if (a == NULL)
         return;
-    struct item *i = table_get(&d->items, agency, seq);
+    struct item *i = keyed_get(&d->items, agency, seq);
     if (i == NULL) {
         wait_for(d, a, class, seq);
     } else if (i->session != NULL) {

@@ -21,7 +21,7 @@ static size_t find(const struct table *t, uint64_t high, uint64_t low)
     return i;
 }
 
-void *table_get(const struct table *t, uint64_t high, uint64_t low)
+void *keyed_get(const struct table *t, uint64_t high, uint64_t low)
 {
     return t->n == 0 ? NULL : t->slots[find(t, high, low)];
 }
@@ -42,7 +42,7 @@ static bool grow(struct table *t)
     return true;
 }
 
-bool table_put(struct table *t, struct table_key *thing)
+bool keyed_put(struct table *t, struct table_key *thing)
 {
     if (2 * (t->n + 1) > t->n_slots && !grow(t))
         return false;
@@ -51,7 +51,7 @@ bool table_put(struct table *t, struct table_key *thing)
     return true;
 }
 
-void table_remove(struct table *t, const struct table_key *thing)
+void keyed_remove(struct table *t, const struct table_key *thing)
 {
     size_t mask = t->n_slots - 1, hole = find(t, thing->high, thing->low);
     t->n--;
@@ -66,7 +66,7 @@ void table_remove(struct table *t, const struct table_key *thing)
     t->slots[hole] = NULL;
 }
 
-void *table_any(const struct table *t)
+void *keyed_any(const struct table *t)
 {
     for (size_t i = 0; i < t->n_slots; i++)
         if (t->slots[i] != NULL)
@@ -74,7 +74,7 @@ void *table_any(const struct table *t)
     return NULL;
 }
 
-void table_free(struct table *t)
+void keyed_free(struct table *t)
 {
     free(t->slots);
     *t = (struct table){0};

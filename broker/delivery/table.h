@@ -13,17 +13,17 @@ struct table {
 };
 
 /* The thing under that key, or NULL. It begins with its struct table_key. */
-void *table_get(const struct table *t, uint64_t high, uint64_t low);
+void *keyed_get(const struct table *t, uint64_t high, uint64_t low);
 
 /* Puts in a thing whose key is not there yet. False when memory is out; nothing has changed then. */
 MUST_CHECK
-bool table_put(struct table *t, struct table_key *thing);
+bool keyed_put(struct table *t, struct table_key *thing);
 
 /* Takes a thing out that is there. */
-void table_remove(struct table *t, const struct table_key *thing);
+void keyed_remove(struct table *t, const struct table_key *thing);
 
 /* Any one thing, or NULL from an empty table: to release them all. */
-void *table_any(const struct table *t);
+void *keyed_any(const struct table *t);
 
 /* Releases the slots, not the things. */
-void table_free(struct table *t);
+void keyed_free(struct table *t);

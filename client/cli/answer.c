@@ -90,7 +90,7 @@ static int say_text(enum liaison_code code, const struct liaison_answer *a,
     return 0;
 }
 
-int answer_say(struct cli *c, enum liaison_code code, struct liaison_answer *a,
+int cli_say_answer(struct cli *c, enum liaison_code code, struct liaison_answer *a,
                const char *what, const char *id, json_t *extra)
 {
     int status;

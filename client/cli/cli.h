@@ -138,7 +138,7 @@ void table_print(const struct table *t);
 
 /* Says what became of a submit or a move: one line (or JSON object, with `extra`'s members first). Takes extra, frees the
  * answer. `what` is "submitted" or "accept"; `id` is the referral's. Returns the exit status. */
-int answer_say(struct cli *c, enum liaison_code code, struct liaison_answer *a,
+int cli_say_answer(struct cli *c, enum liaison_code code, struct liaison_answer *a,
                const char *what, const char *id, json_t *extra);
 
 /* The rules of an answer, indented, one per line; or as JSON [{"where", "text"}]. */

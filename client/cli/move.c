@@ -59,7 +59,7 @@ static int act(struct cli *c, const char *move, const struct target *t)
              add_section(c, action, OPT_NOTES, &status)) {
         code = liaison_act(c->lib, action, &answer);
         status =
-            answer_say(c, code, answer, move, t->id, json_pack("{ss}", "move", move));
+            cli_say_answer(c, code, answer, move, t->id, json_pack("{ss}", "move", move));
     }
     liaison_action_free(action);
     return status;

@@ -154,7 +154,7 @@ static int submit_all(struct cli *c, struct liaison_referral **r, char **paths, 
     for (size_t i = 0; i < n; i++) {
         struct liaison_answer *a = NULL;
         enum liaison_code code = liaison_submit(c->lib, r[i], flags(c), &a);
-        int status = answer_say(c, code, a, "submitted", liaison_referral_id(r[i]),
+        int status = cli_say_answer(c, code, a, "submitted", liaison_referral_id(r[i]),
                                 json_pack("{ss}", "file", paths[i]));
 
         first = first != 0 ? first : status;

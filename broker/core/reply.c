@@ -15,7 +15,7 @@ static ProtobufCBinaryData binary(struct slice s)
     return (ProtobufCBinaryData){s.n, (uint8_t *)s.p};
 }
 
-void answer(struct batch *b, struct call *c, Liaison__V1__Frame *f)
+void reply(struct batch *b, struct call *c, Liaison__V1__Frame *f)
 {
     f->id = c->frame_id;
     c->reply = arena_pack(c->arena, &f->base);
@@ -24,7 +24,7 @@ void answer(struct batch *b, struct call *c, Liaison__V1__Frame *f)
     c->kind = CALL_ANSWER;
 }
 
-void answer_error(struct batch *b, struct call *c, enum liaison_code code,
+void reply_error(struct batch *b, struct call *c, enum liaison_code code,
                   const char *text)
 {
     Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
@@ -34,7 +34,7 @@ void answer_error(struct batch *b, struct call *c, enum liaison_code code,
     e.text = (char *)(text != NULL ? text : err_text(code));
     f.body_case = LIAISON__V1__FRAME__BODY_ERROR;
     f.error = &e;
-    answer(b, c, &f);
+    reply(b, c, &f);
 }
 
 Liaison__V1__Rule **rules_named(struct arena *a, const struct rules_decision *d,
@@ -57,7 +57,7 @@ Liaison__V1__Rule **rules_named(struct arena *a, const struct rules_decision *d,
     return list;
 }
 
-void answer_refused(struct batch *b, struct call *c, const struct session *s,
+void reply_refused(struct batch *b, struct call *c, const struct session *s,
                     const struct denial *d)
 {
     Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
@@ -91,10 +91,10 @@ void answer_refused(struct batch *b, struct call *c, const struct session *s,
     r.opening = binary(slice(made.opening, sizeof made.opening));
     f.body_case = LIAISON__V1__FRAME__BODY_REFUSED;
     f.refused = &r;
-    answer(b, c, &f);
+    reply(b, c, &f);
 }
 
-void answer_accepted(struct batch *b, struct call *c, bool duplicate,
+void reply_accepted(struct batch *b, struct call *c, bool duplicate,
                      const struct recorded *made, Liaison__V1__State state,
                      uint32_t version, char **granted, size_t n_granted)
 {
@@ -114,7 +114,7 @@ void answer_accepted(struct batch *b, struct call *c, bool duplicate,
         f.body_case = LIAISON__V1__FRAME__BODY_ACCEPTED;
         f.accepted = &a;
     }
-    answer(b, c, &f);
+    reply(b, c, &f);
 }
 
 enum liaison_code recorded_again(struct batch *b, struct item *i, uint64_t seq,

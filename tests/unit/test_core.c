@@ -1,0 +1,871 @@
+/* The core behind a hand-made gate: real store, real rules, no network. All persons and places are invented. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#include "broker/conf/conf.h"
+#include "broker/core/call.h"
+#include "broker/core/core.h"
+#include "proto/commit.h"
+#include "proto/valid.h"
+
+static const char RULES[] =
+    "network \"practicies.example\"\n"
+    "agency fr/lyon/prison kind prison area fr/lyon\n"
+    "agency fr/lyon/probation kind probation area fr/lyon\n"
+    "agency fr/lyon/rebond kind ngo area fr/lyon\n"
+    "auditor fr/dpa of area fr\n"
+    "allow transfer \"release-handover\" from kind prison to kind probation within area\n"
+    "  purpose { reintegration } basis { law } sections { identity, custody } return { "
+    "outcome, notes }\n"
+    "allow referral \"mentoring\" from kind probation to kind ngo\n"
+    "  purpose { reintegration } basis { consent } sections { identity } reveal on "
+    "delivery\n";
+
+static const char MARK[] = "MARK-OF-THE-SEALED-BYTES-THAT-NO-FILE-MAY-HOLD";
+
+struct rig {
+    char dir[64], store[80], key[80];
+    void *zmq, *gate, *main_pair;
+    struct core *core;
+    pthread_t thread;
+    struct rules *rules;
+    struct tls_trust *trust;
+    struct hash *h;
+    uint64_t frame_id;
+    uint64_t map_bytes;
+};
+
+/* ------------------------------------------------------------ the rig */
+
+static void *run(void *arg)
+{
+    return (void *)(intptr_t)core_run(arg);
+}
+
+static void start(struct rig *r)
+{
+    char why[512], address[32];
+    struct core_settings s = {
+        .zmq = r->zmq,
+        .gates = 1,
+        .store_url = r->store,
+        .store = {.map_bytes = r->map_bytes, .reserve_bytes = r->map_bytes / 4},
+        .key_file = r->key,
+        .rules = r->rules,
+        .trust = r->trust,
+        .broker = "eu/main",
+        .lease_ms = 60000,
+        .window = 1000,
+        .window_bytes = 8 << 20,
+        .page = 100,
+        .page_bytes = 1 << 19,
+    };
+
+    if (directory_load(r->dir, r->trust, time(NULL), &s.directory, why, sizeof why) !=
+            LIAISON_OK ||
+        core_new(&s, &r->core, why, sizeof why) != LIAISON_OK)
+        fail_msg("%s", why);
+    r->gate = zmq_socket(r->zmq, ZMQ_PAIR);
+    r->main_pair = zmq_socket(r->zmq, ZMQ_PAIR);
+    assert_int_equal(zmq_connect(r->gate, call_address(0, address)), 0);
+    assert_int_equal(zmq_connect(r->main_pair, call_address(1, address)), 0);
+    assert_int_equal(pthread_create(&r->thread, NULL, run, r->core), 0);
+}
+
+static void stop(struct rig *r)
+{
+    void *code;
+
+    assert_int_equal(call_send(r->main_pair, call_new(CALL_STOP, 0)), LIAISON_OK);
+    pthread_join(r->thread, &code);
+    assert_int_equal((intptr_t)code, LIAISON_OK);
+    for (struct call *c; (c = call_recv(r->gate)) != NULL;)
+        for (struct call *next; c != NULL; c = next) {
+            next = c->next;
+            call_free(c);
+        }
+    call_free(call_recv(r->main_pair));
+    zmq_close(r->gate);
+    zmq_close(r->main_pair);
+    core_free(r->core);
+}
+
+static int setup_sized(void **state, uint64_t map_bytes)
+{
+    struct rig *r = calloc(1, sizeof *r);
+    char command[400], ca[96], crl[96], why[512];
+
+    snprintf(r->dir, sizeof r->dir, "/tmp/test_core.XXXXXX");
+    if (mkdtemp(r->dir) == NULL)
+        return -1;
+    snprintf(command, sizeof command,
+             "certs/liaison-ca --dir %s/ca root --network practicies.example >/dev/null "
+             "2>&1 && "
+             "certs/liaison-ca --dir %s/ca crl >/dev/null 2>&1",
+             r->dir, r->dir);
+    if (system(command) != 0)
+        return -1;
+    snprintf(ca, sizeof ca, "%s/ca/ca.crt", r->dir);
+    snprintf(crl, sizeof crl, "%s/ca/crl.pem", r->dir);
+    snprintf(r->store, sizeof r->store, "lmdb:%s/store", r->dir);
+    snprintf(r->key, sizeof r->key, "%s/kek", r->dir);
+    if (tls_trust_load("practicies.example", ca, crl, time(NULL), &r->trust, why,
+                       sizeof why) != LIAISON_OK ||
+        conf_read_rules("test.conf", slice_text(RULES), &r->rules, stderr) != LIAISON_OK)
+        return -1;
+    r->zmq = zmq_ctx_new();
+    r->h = hash_new();
+    r->map_bytes = map_bytes;
+    start(r);
+    *state = r;
+    return 0;
+}
+
+static int setup(void **state)
+{
+    return setup_sized(state, 64 << 20);
+}
+
+static int setup_small(void **state)
+{
+    return setup_sized(state, 1 << 20);
+}
+
+static int teardown(void **state)
+{
+    struct rig *r = *state;
+    char command[128];
+
+    stop(r);
+    zmq_ctx_term(r->zmq);
+    rules_free(r->rules);
+    tls_trust_free(r->trust);
+    hash_free(r->h);
+    snprintf(command, sizeof command, "rm -rf %s", r->dir);
+    free(r);
+    return system(command) == 0 ? 0 : -1;
+}
+
+/* ------------------------------------------------------------ talking to the core */
+
+/* The next call from the core, with its frame decoded; NULL after two seconds of silence. */
+static struct call *next_call(struct rig *r)
+{
+    static struct call *rest;
+    struct call *c = rest;
+
+    if (c == NULL) {
+        zmq_pollitem_t item = {.socket = r->gate, .events = ZMQ_POLLIN};
+
+        if (zmq_poll(&item, 1, 2000) <= 0)
+            return NULL;
+        c = call_recv(r->gate);
+    }
+    rest = c->next;
+    c->next = NULL;
+    if (c->reply.p != NULL) {
+        const void *frame;
+
+        assert_int_equal(
+            valid_decode(&liaison__v1__frame__descriptor, c->reply, c->arena, &frame),
+            LIAISON_OK);
+        c->frame = frame;
+    }
+    return c;
+}
+
+static void open_session(struct rig *r, uint64_t session, enum tls_role role,
+                         const char *name)
+{
+    struct call *c = call_new(CALL_OPENED, session);
+
+    c->peer = arena_zero(c->arena, sizeof *c->peer);
+    c->peer->role = role;
+    snprintf(c->peer->name, sizeof c->peer->name, "%s", name);
+    c->reply = slice(arena_copy(c->arena, slice("\x08\x01", 2)), 2);
+    assert_int_equal(call_send(r->gate, c), LIAISON_OK);
+    c = next_call(r);
+    assert_non_null(c);
+    assert_int_equal(c->kind, CALL_ANSWER);
+    call_free(c);
+}
+
+static void close_session(struct rig *r, uint64_t session)
+{
+    assert_int_equal(call_send(r->gate, call_new(CALL_CLOSED, session)), LIAISON_OK);
+}
+
+static Liaison__V1__Caller CALLER;
+
+static struct call *frame_call(struct rig *r, uint64_t session, Liaison__V1__Frame *f)
+{
+    struct call *c = call_new(CALL_FRAME, session);
+    const void *frame;
+
+    liaison__v1__caller__init(&CALLER);
+    CALLER.officer = (char *)"4711";
+    CALLER.purpose = (char *)"reintegration";
+    CALLER.basis = (char *)"law";
+    f->caller = &CALLER;
+    f->id = ++r->frame_id;
+    assert_int_equal(valid_decode(&liaison__v1__frame__descriptor,
+                                  arena_pack(c->arena, &f->base), c->arena, &frame),
+                     LIAISON_OK);
+    c->frame = frame;
+    c->frame_id = f->id;
+    c->code = LIAISON_OK;
+    return c;
+}
+
+/* Sends and returns the answer, to be freed. */
+static struct call *ask(struct rig *r, struct call *c)
+{
+    uint64_t id = c->frame_id;
+
+    assert_int_equal(call_send(r->gate, c), LIAISON_OK);
+    c = next_call(r);
+    assert_non_null(c);
+    assert_int_equal(c->kind, CALL_ANSWER);
+    assert_int_equal(c->frame->id, id);
+    return c;
+}
+
+/* ------------------------------------------------------------ referrals */
+
+static uint8_t LAST_ID[16];
+
+static struct slice envelope_bytes(struct arena *a, const char *from, const char *to,
+                                   bool transfer)
+{
+    static uint8_t digests[8][32];
+    ProtobufCBinaryData list[8];
+    Liaison__V1__Envelope e = LIAISON__V1__ENVELOPE__INIT;
+    static uint64_t count;
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    uint8_t random[10] = {(uint8_t)(++count >> 8), (uint8_t)count};
+
+    id_make((uint64_t)now.tv_sec * 1000, random, LAST_ID);
+    for (size_t i = 0; i < 8; i++) {
+        digests[i][0] = (uint8_t)i;
+        list[i] = (ProtobufCBinaryData){32, digests[i]};
+    }
+    e.network = (char *)"practicies.example";
+    e.version = 1;
+    e.id = (ProtobufCBinaryData){16, LAST_ID};
+    e.case_id = (ProtobufCBinaryData){16, digests[1]};
+    e.from = (char *)from;
+    e.to = (char *)to;
+    e.type =
+        transfer ? LIAISON__V1__TYPE__TYPE_TRANSFER : LIAISON__V1__TYPE__TYPE_REFERRAL;
+    e.category = (char *)(transfer ? "release-handover" : "mentoring");
+    e.purpose = (char *)"reintegration";
+    e.basis = (char *)(transfer ? "law" : "consent");
+    e.subject_category = LIAISON__V1__SUBJECT_CATEGORY__SUBJECT_CATEGORY_CONVICTED;
+    e.regime = LIAISON__V1__REGIME__REGIME_LED;
+    e.handling = LIAISON__V1__HANDLING__HANDLING_NONE;
+    e.informed = LIAISON__V1__INFORMED__INFORMED_YES;
+    e.minor = LIAISON__V1__MINOR__MINOR_NO;
+    e.urgency = LIAISON__V1__URGENCY__URGENCY_DAYS_7;
+    e.created_unix_ms = 1;
+    e.officer = (char *)"4711";
+    e.digests = list;
+    e.n_digests = 8;
+    return arena_pack(a, &e.base);
+}
+
+/* A submit as the gate would hand it over: sections named `names`, each holding MARK and its name. */
+static struct call *submit(struct rig *r, uint64_t session, struct slice envelope,
+                           const char *const *names, size_t n, bool strip)
+{
+    static uint8_t certificate[40] = "not looked at by the core", salt[32];
+    Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
+    Liaison__V1__Submit s = LIAISON__V1__SUBMIT__INIT;
+    Liaison__V1__SignedReferral sr = LIAISON__V1__SIGNED_REFERRAL__INIT;
+    Liaison__V1__Signature sig = LIAISON__V1__SIGNATURE__INIT;
+    Liaison__V1__Section sections[4], *list[4];
+    char bodies[4][128];
+    const void *e;
+
+    for (size_t i = 0; i < n; i++) {
+        liaison__v1__section__init(&sections[i]);
+        snprintf(bodies[i], sizeof bodies[i], "%s-%s", MARK, names[i]);
+        sections[i].salt = (ProtobufCBinaryData){32, salt};
+        sections[i].header = (ProtobufCBinaryData){strlen(names[i]), (uint8_t *)names[i]};
+        sections[i].ciphertext =
+            (ProtobufCBinaryData){strlen(bodies[i]), (uint8_t *)bodies[i]};
+        list[i] = &sections[i];
+    }
+    sig.certificate = (ProtobufCBinaryData){sizeof certificate, certificate};
+    sig.signature = (ProtobufCBinaryData){8, certificate};
+    sig.size = 1;
+    sr.envelope = (ProtobufCBinaryData){envelope.n, (uint8_t *)envelope.p};
+    sr.signature = &sig;
+    sr.sections = list;
+    sr.n_sections = n;
+    s.referral = &sr;
+    s.strip = strip;
+    f.body_case = LIAISON__V1__FRAME__BODY_SUBMIT;
+    f.submit = &s;
+    struct call *c = frame_call(r, session, &f);
+    const Liaison__V1__SignedReferral *got = c->frame->submit->referral;
+
+    assert_int_equal(valid_decode(&liaison__v1__envelope__descriptor,
+                                  slice(got->envelope.data, got->envelope.len), c->arena,
+                                  &e),
+                     LIAISON_OK);
+    c->envelope = e;
+    c->section_names = arena_alloc(c->arena, (n + 1) * sizeof *c->section_names);
+    for (size_t i = 0; i < n; i++)
+        c->section_names[i] = (const char *)arena_copy(c->arena, slice_text(names[i]));
+    return c;
+}
+
+static struct call *act(struct rig *r, uint64_t session, const char *agency,
+                        const char *from, const uint8_t id[16], Liaison__V1__Move move,
+                        uint32_t version, const char *reason)
+{
+    static uint8_t certificate[40] = "not looked at by the core";
+    static uint64_t count = 1 << 20;
+    Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
+    Liaison__V1__SignedAction sa = LIAISON__V1__SIGNED_ACTION__INIT;
+    Liaison__V1__Signature sig = LIAISON__V1__SIGNATURE__INIT;
+    Liaison__V1__Action a = LIAISON__V1__ACTION__INIT;
+    Liaison__V1__Reference ref = LIAISON__V1__REFERENCE__INIT;
+    struct arena *scratch = arena_new();
+    uint8_t action_id[16],
+        random[10] = {(uint8_t)(++count >> 16), (uint8_t)(count >> 8), (uint8_t)count};
+    const void *decoded;
+
+    id_make((uint64_t)time(NULL) * 1000, random, action_id);
+    ref.from = (char *)from;
+    ref.id = (ProtobufCBinaryData){16, (uint8_t *)id};
+    a.network = (char *)"practicies.example";
+    a.id = (ProtobufCBinaryData){16, action_id};
+    a.referral = &ref;
+    a.move = move;
+    a.agency = (char *)agency;
+    a.expected_version = version;
+    a.reason = (char *)reason;
+    a.officer = (char *)"4712";
+    a.purpose = (char *)"reintegration";
+    a.basis = (char *)"law";
+    a.created_unix_ms = 1;
+    struct slice bytes = arena_pack(scratch, &a.base);
+
+    sig.certificate = (ProtobufCBinaryData){sizeof certificate, certificate};
+    sig.signature = (ProtobufCBinaryData){8, certificate};
+    sig.size = 1;
+    sa.action = (ProtobufCBinaryData){bytes.n, (uint8_t *)bytes.p};
+    sa.signature = &sig;
+    f.body_case = LIAISON__V1__FRAME__BODY_ACT;
+    f.act = &sa;
+    struct call *c = frame_call(r, session, &f);
+
+    arena_free(scratch);
+    assert_int_equal(
+        valid_decode(&liaison__v1__action__descriptor,
+                     slice(c->frame->act->action.data, c->frame->act->action.len),
+                     c->arena, &decoded),
+        LIAISON_OK);
+    c->action = decoded;
+    c->section_names = arena_alloc(c->arena, sizeof *c->section_names);
+    return c;
+}
+
+static struct call *open_referral(struct rig *r, uint64_t session, const char *from,
+                                  const uint8_t id[16])
+{
+    Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
+    Liaison__V1__Open o = LIAISON__V1__OPEN__INIT;
+    Liaison__V1__Reference ref = LIAISON__V1__REFERENCE__INIT;
+
+    ref.from = (char *)from;
+    ref.id = (ProtobufCBinaryData){16, (uint8_t *)id};
+    o.referral = &ref;
+    f.body_case = LIAISON__V1__FRAME__BODY_OPEN;
+    f.open = &o;
+    return ask(r, frame_call(r, session, &f));
+}
+
+static struct call *list(struct rig *r, uint64_t session, Liaison__V1__Box box)
+{
+    Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
+    Liaison__V1__List l = LIAISON__V1__LIST__INIT;
+
+    l.box = box;
+    l.finished = true;
+    f.body_case = LIAISON__V1__FRAME__BODY_LIST;
+    f.list = &l;
+    return ask(r, frame_call(r, session, &f));
+}
+
+static struct call *grant(struct rig *r, uint64_t session, uint32_t messages)
+{
+    Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
+    Liaison__V1__Grant g = LIAISON__V1__GRANT__INIT;
+
+    g.messages = messages;
+    g.bytes = 1 << 20;
+    f.body_case = LIAISON__V1__FRAME__BODY_GRANT;
+    f.grant = &g;
+    return ask(r, frame_call(r, session, &f));
+}
+
+static struct call *ack(struct rig *r, uint64_t session, uint64_t mailbox, uint64_t lease)
+{
+    Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
+    Liaison__V1__Ack a = LIAISON__V1__ACK__INIT;
+    Liaison__V1__Lease l = LIAISON__V1__LEASE__INIT, *leases[] = {&l};
+
+    l.mailbox = mailbox;
+    l.lease = lease;
+    a.leases = leases;
+    a.n_leases = 1;
+    f.body_case = LIAISON__V1__FRAME__BODY_ACK;
+    f.ack = &a;
+    return ask(r, frame_call(r, session, &f));
+}
+
+static const char *const SECTIONS[] = {"identity", "custody", "health"};
+
+/* A hand-over from session 1, the prison, to probation; the envelope stays in *envelope (malloc). */
+static struct call *hand_over(struct rig *r, struct slice *envelope)
+{
+    struct arena *a = arena_new();
+    struct slice bytes = envelope_bytes(a, "fr/lyon/prison", "fr/lyon/probation", true);
+    uint8_t *copy = malloc(bytes.n);
+
+    memcpy(copy, bytes.p, bytes.n);
+    *envelope = slice(copy, bytes.n);
+    arena_free(a);
+    return ask(r, submit(r, 1, *envelope, SECTIONS, 2, false));
+}
+
+static void open_all(struct rig *r)
+{
+    open_session(r, 1, TLS_AGENCY, "fr/lyon/prison");
+    open_session(r, 2, TLS_AGENCY, "fr/lyon/probation");
+    open_session(r, 3, TLS_AGENCY, "fr/lyon/rebond");
+    open_session(r, 4, TLS_AUDITOR, "fr/dpa");
+}
+
+static void assert_code(struct call *c, enum liaison_code code)
+{
+    if (c->frame->body_case == LIAISON__V1__FRAME__BODY_REFUSED)
+        assert_int_equal(c->frame->refused->code, code);
+    else if (c->frame->body_case == LIAISON__V1__FRAME__BODY_ERROR)
+        assert_int_equal(c->frame->error->code, code);
+    else
+        assert_int_equal(LIAISON_OK, code);
+    call_free(c);
+}
+
+/* Does any file below the rig's folder hold these bytes? */
+static bool on_disk(struct rig *r, const char *text)
+{
+    char command[300];
+
+    snprintf(command, sizeof command, "grep -rqaF -e '%s' %s/store", text, r->dir);
+    return system(command) == 0;
+}
+
+/* ------------------------------------------------------------ what holds */
+
+static void an_accepted_referral_names_its_entry_and_the_opening_fits(void **state)
+{
+    struct rig *r = *state;
+    struct slice envelope;
+    const void *m;
+
+    open_all(r);
+    struct call *c = hand_over(r, &envelope);
+
+    assert_int_equal(c->frame->body_case, LIAISON__V1__FRAME__BODY_ACCEPTED);
+    const Liaison__V1__Accepted *a = c->frame->accepted;
+
+    assert_int_equal(valid_decode(&liaison__v1__ledger_entry__descriptor,
+                                  slice(a->entry.data, a->entry.len), c->arena, &m),
+                     LIAISON_OK);
+    const Liaison__V1__LedgerEntry *e = m;
+
+    assert_int_equal(e->event, LIAISON__V1__EVENT__EVENT_SUBMIT);
+    assert_string_equal(e->agency, "fr/lyon/prison");
+    assert_string_equal(e->counterpart, "fr/lyon/probation");
+    assert_string_equal(e->responsible, "fr/lyon/prison");
+    assert_int_equal(e->n_rules, 1);
+    assert_int_equal(a->opening.len, 32);
+    assert_true(commit_check(r->h, a->opening.data, COMMIT_CONTENT, envelope, e));
+    assert_true(
+        commit_check(r->h, a->opening.data, COMMIT_OFFICER, slice_text("4711"), e));
+    assert_false(
+        commit_check(r->h, a->opening.data, COMMIT_OFFICER, slice_text("4712"), e));
+    call_free(c);
+    free((void *)(uintptr_t)envelope.p);
+}
+
+static void the_same_bytes_again_get_the_first_answer_and_others_a_conflict(void **state)
+{
+    struct rig *r = *state;
+    struct slice envelope;
+
+    open_all(r);
+    struct call *first = hand_over(r, &envelope);
+    struct call *again = ask(r, submit(r, 1, envelope, SECTIONS, 2, false));
+
+    assert_int_equal(again->frame->body_case, LIAISON__V1__FRAME__BODY_DUPLICATE);
+    assert_true(slice_equal(arena_pack(first->arena, &first->frame->accepted->base),
+                            arena_pack(again->arena, &again->frame->duplicate->base)));
+    call_free(first);
+    call_free(again);
+    ((uint8_t *)(uintptr_t)envelope.p)[envelope.n - 1] ^= 1; /* the last digest */
+    assert_code(ask(r, submit(r, 1, envelope, SECTIONS, 2, false)), LIAISON_CONFLICT);
+    struct call *sent = list(r, 1, LIAISON__V1__BOX__BOX_SENT);
+
+    assert_int_equal(sent->frame->cards->n_cards, 1);
+    call_free(sent);
+    free((void *)(uintptr_t)envelope.p);
+}
+
+static void what_is_refused_leaves_no_trace_of_its_body(void **state)
+{
+    struct rig *r = *state;
+    struct slice envelope;
+
+    open_all(r);
+    struct arena *a = arena_new();
+
+    envelope = envelope_bytes(a, "fr/lyon/prison", "fr/lyon/rebond", true);
+    struct call *c = ask(r, submit(r, 1, envelope, SECTIONS, 1, false));
+
+    assert_int_equal(c->frame->body_case, LIAISON__V1__FRAME__BODY_REFUSED);
+    assert_true(c->frame->refused->entry.len > 0);
+    assert_code(c, LIAISON_NOT_ALLOWED);
+    envelope = envelope_bytes(a, "fr/lyon/prison", "fr/lyon/probation", true);
+    assert_code(ask(r, submit(r, 1, envelope, SECTIONS, 3, false)), LIAISON_SECTIONS);
+    assert_false(on_disk(r, MARK));
+    arena_free(a);
+}
+
+static void sections_that_no_rule_grants_are_gone_before_the_commit(void **state)
+{
+    struct rig *r = *state;
+    struct arena *a = arena_new();
+    uint8_t id[16];
+
+    open_all(r);
+    struct call *c = ask(
+        r, submit(r, 1, envelope_bytes(a, "fr/lyon/prison", "fr/lyon/probation", true),
+                  SECTIONS, 3, true));
+
+    memcpy(id, LAST_ID, sizeof id);
+    assert_int_equal(c->frame->body_case, LIAISON__V1__FRAME__BODY_ACCEPTED);
+    assert_int_equal(c->frame->accepted->n_granted, 2);
+    call_free(c);
+    assert_code(ask(r, act(r, 2, "fr/lyon/probation", "fr/lyon/prison", id,
+                           LIAISON__V1__MOVE__MOVE_ACCEPT, 1, "")),
+                LIAISON_OK);
+    c = open_referral(r, 2, "fr/lyon/prison", id);
+    assert_int_equal(c->frame->view->card->referral->n_sections, 2);
+    call_free(c);
+    assert_false(on_disk(r, MARK)); /* what was kept is under its key */
+    arena_free(a);
+}
+
+static void a_card_shows_no_section_before_it_is_accepted(void **state)
+{
+    struct rig *r = *state;
+    struct slice envelope;
+    uint8_t id[16];
+
+    open_all(r);
+    call_free(hand_over(r, &envelope));
+    memcpy(id, LAST_ID, sizeof id);
+    struct call *c = list(r, 2, LIAISON__V1__BOX__BOX_INBOX);
+
+    assert_int_equal(c->frame->cards->n_cards, 1);
+    assert_int_equal(c->frame->cards->cards[0]->referral->n_sections, 0);
+    assert_int_equal(c->frame->cards->cards[0]->n_granted, 2);
+    assert_int_equal(c->frame->cards->cards[0]->state,
+                     LIAISON__V1__STATE__STATE_RECEIVED);
+    call_free(c);
+    c = open_referral(r, 2, "fr/lyon/prison", id);
+    assert_int_equal(c->frame->view->card->referral->n_sections, 0);
+    call_free(c);
+    assert_code(ask(r, act(r, 2, "fr/lyon/probation", "fr/lyon/prison", id,
+                           LIAISON__V1__MOVE__MOVE_ACCEPT, 1, "")),
+                LIAISON_OK);
+    c = open_referral(r, 2, "fr/lyon/prison", id);
+    assert_int_equal(c->frame->view->card->referral->n_sections, 2);
+    assert_string_equal(c->frame->view->card->responsible, "fr/lyon/probation");
+    call_free(c);
+    c = open_referral(r, 1, "fr/lyon/prison",
+                      id); /* the sender cannot open what it sealed away: it gets none */
+    assert_int_equal(c->frame->view->card->referral->n_sections, 0);
+    assert_int_equal(c->frame->view->n_actions, 1);
+    call_free(c);
+    free((void *)(uintptr_t)envelope.p);
+}
+
+static void moves_out_of_turn_are_refused(void **state)
+{
+    struct rig *r = *state;
+    struct slice envelope;
+    uint8_t id[16];
+    const char *const PRISON = "fr/lyon/prison", *const PROBATION = "fr/lyon/probation";
+
+    open_all(r);
+    call_free(hand_over(r, &envelope));
+    memcpy(id, LAST_ID, sizeof id);
+    assert_code(
+        ask(r, act(r, 1, PRISON, PRISON, id, LIAISON__V1__MOVE__MOVE_ACCEPT, 1, "")),
+        LIAISON_PARTY);
+    assert_code(
+        ask(r, act(r, 2, PROBATION, PRISON, id, LIAISON__V1__MOVE__MOVE_COMPLETE, 1, "")),
+        LIAISON_STATE);
+    assert_code(
+        ask(r, act(r, 2, PROBATION, PRISON, id, LIAISON__V1__MOVE__MOVE_REJECT, 1, "")),
+        LIAISON_FIELD);
+    assert_code(
+        ask(r, act(r, 2, PROBATION, PRISON, id, LIAISON__V1__MOVE__MOVE_ACCEPT, 2, "")),
+        LIAISON_STALE);
+    assert_code(
+        ask(r, act(r, 2, PROBATION, PRISON, id, LIAISON__V1__MOVE__MOVE_ACCEPT, 1, "")),
+        LIAISON_OK);
+    assert_code(
+        ask(r, act(r, 2, PROBATION, PRISON, id, LIAISON__V1__MOVE__MOVE_ACCEPT, 2, "")),
+        LIAISON_STATE);
+    assert_code(ask(r, act(r, 1, PRISON, PRISON, id, LIAISON__V1__MOVE__MOVE_WITHDRAW, 2,
+                           "mistake")),
+                LIAISON_STATE);
+    assert_code(
+        ask(r, act(r, 2, PROBATION, PRISON, id, LIAISON__V1__MOVE__MOVE_COMPLETE, 2, "")),
+        LIAISON_FIELD);
+    free((void *)(uintptr_t)envelope.p);
+}
+
+static void somebody_elses_referral_is_as_if_there_were_none(void **state)
+{
+    struct rig *r = *state;
+    struct slice envelope;
+    uint8_t id[16], other[16];
+
+    open_all(r);
+    call_free(hand_over(r, &envelope));
+    memcpy(id, LAST_ID, sizeof id);
+    memcpy(other, id, sizeof other);
+    other[15] ^= 1;
+    struct call *theirs = open_referral(r, 3, "fr/lyon/prison", id);
+    struct call *none = open_referral(r, 3, "fr/lyon/prison", other);
+
+    assert_int_equal(theirs->frame->refused->code, LIAISON_NOT_FOUND);
+    assert_int_equal(none->frame->refused->code, LIAISON_NOT_FOUND);
+    assert_string_equal(theirs->frame->refused->text, none->frame->refused->text);
+    assert_int_equal(theirs->reply.n, none->reply.n);
+    call_free(theirs);
+    call_free(none);
+    assert_code(ask(r, act(r, 3, "fr/lyon/rebond", "fr/lyon/prison", id,
+                           LIAISON__V1__MOVE__MOVE_ACCEPT, 1, "")),
+                LIAISON_NOT_FOUND);
+    assert_code(ask(r, act(r, 3, "fr/lyon/rebond", "xx/never/heard-of", id,
+                           LIAISON__V1__MOVE__MOVE_ACCEPT, 1, "")),
+                LIAISON_NOT_FOUND);
+    free((void *)(uintptr_t)envelope.p);
+}
+
+static void a_withdrawn_referral_that_nobody_saw_is_never_delivered(void **state)
+{
+    struct rig *r = *state;
+    struct slice envelope;
+    uint8_t id[16];
+
+    open_all(r);
+    call_free(hand_over(r, &envelope));
+    memcpy(id, LAST_ID, sizeof id);
+    assert_code(ask(r, act(r, 1, "fr/lyon/prison", "fr/lyon/prison", id,
+                           LIAISON__V1__MOVE__MOVE_WITHDRAW, 1, "mistake")),
+                LIAISON_OK);
+    assert_code(grant(r, 2, 10), LIAISON_OK);
+    assert_code(grant(r, 2, 10), LIAISON_OK); /* would have come between the two */
+    free((void *)(uintptr_t)envelope.p);
+}
+
+static struct call *delivery(struct rig *r)
+{
+    struct call *c = next_call(r);
+
+    assert_non_null(c);
+    assert_int_equal(c->kind, CALL_PUSH);
+    assert_int_equal(c->frame->body_case, LIAISON__V1__FRAME__BODY_DELIVER);
+    return c;
+}
+
+static void a_delivery_comes_again_until_it_is_acknowledged_and_says_so(void **state)
+{
+    struct rig *r = *state;
+    struct slice envelope;
+
+    open_all(r);
+    assert_code(grant(r, 2, 10), LIAISON_OK);
+    call_free(hand_over(r, &envelope));
+    struct call *d = delivery(r);
+
+    assert_int_equal(d->frame->deliver->attempt, 1);
+    assert_int_equal(d->frame->deliver->referral->referral->n_sections, 0);
+    call_free(d);
+    close_session(r, 2);
+    stop(r);
+    start(r); /* as after a crash: leases are gone, the item is not */
+    open_session(r, 12, TLS_AGENCY, "fr/lyon/probation");
+    assert_code(grant(r, 12, 10), LIAISON_OK);
+    d = delivery(r);
+    assert_int_equal(d->frame->deliver->attempt, 2);
+    uint64_t mailbox = d->frame->deliver->mailbox, lease = d->frame->deliver->lease;
+
+    call_free(d);
+    assert_code(ack(r, 12, mailbox, lease), LIAISON_OK);
+    assert_code(ack(r, 12, mailbox, lease), LIAISON_OK); /* done already */
+    close_session(r, 12);
+    open_session(r, 13, TLS_AGENCY, "fr/lyon/probation");
+    assert_code(grant(r, 13, 10), LIAISON_OK);
+    struct call *c = list(
+        r, 13,
+        LIAISON__V1__BOX__BOX_INBOX); /* the next thing that comes: nothing was pushed again */
+
+    assert_int_equal(c->frame->cards->n_cards, 1);
+    assert_int_equal(c->frame->cards->cards[0]->mailbox, 0);
+    call_free(c);
+    free((void *)(uintptr_t)envelope.p);
+}
+
+/* All entries, as an auditor reads them; copies in `a`. */
+static size_t read_entries(struct rig *r, uint64_t session, struct arena *a,
+                           const Liaison__V1__LedgerEntry **out, size_t max)
+{
+    Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
+    Liaison__V1__EntryFilter filter = LIAISON__V1__ENTRY_FILTER__INIT;
+
+    f.body_case = LIAISON__V1__FRAME__BODY_ENTRIES;
+    f.entries = &filter;
+    struct call *c = ask(r, frame_call(r, session, &f));
+
+    assert_int_equal(c->frame->body_case, LIAISON__V1__FRAME__BODY_ENTRIES_PAGE);
+    const Liaison__V1__Entries *page = c->frame->entries_page;
+
+    assert_true(page->n_entries <= max);
+    for (size_t i = 0; i < page->n_entries; i++) {
+        const void *m;
+
+        assert_int_equal(valid_decode(&liaison__v1__ledger_entry__descriptor,
+                                      slice(page->entries[i].data, page->entries[i].len),
+                                      a, &m),
+                         LIAISON_OK);
+        out[i] = m;
+    }
+    size_t n = page->n_entries;
+
+    call_free(c);
+    return n;
+}
+
+static void an_auditor_sees_the_trail_of_its_area_denials_and_reads_included(void **state)
+{
+    struct rig *r = *state;
+    struct arena *a = arena_new();
+    const Liaison__V1__LedgerEntry *e[100];
+    struct slice envelope;
+    uint64_t last_ns = 0, counter = 0;
+    bool denial = false, listed = false;
+
+    open_all(r);
+    call_free(hand_over(r, &envelope));
+    call_free(
+        ask(r, submit(r, 1, envelope_bytes(a, "fr/lyon/prison", "fr/lyon/rebond", true),
+                      SECTIONS, 1, false)));
+    call_free(list(r, 1, LIAISON__V1__BOX__BOX_SENT));
+    size_t n = read_entries(r, 4, a, e, 100);
+
+    for (size_t i = 0; i < n; i++) {
+        assert_true(e[i]->time_ns >= last_ns);
+        last_ns = e[i]->time_ns;
+        denial = denial || (e[i]->verdict == LIAISON__V1__VERDICT__VERDICT_DENIED &&
+                            (int)e[i]->code == LIAISON_NOT_ALLOWED);
+        listed = listed || e[i]->event == LIAISON__V1__EVENT__EVENT_LIST;
+        if (strcmp(e[i]->agency, "fr/lyon/prison") == 0)
+            assert_int_equal(e[i]->agency_counter,
+                             ++counter); /* the prison is nobody's counterpart here */
+    }
+    assert_true(denial);
+    assert_true(listed);
+    assert_true(counter >= 4);
+    assert_code(open_referral(r, 4, "fr/lyon/prison", LAST_ID),
+                LIAISON_NOT_FOUND); /* an auditor is no party */
+    arena_free(a);
+    free((void *)(uintptr_t)envelope.p);
+}
+
+static void
+when_the_store_is_full_changes_are_refused_and_denials_still_logged(void **state)
+{
+    struct rig *r = *state;
+    struct slice envelope;
+    bool full = false;
+
+    open_all(r);
+    for (int i = 0; i < 2000 && !full; i++) {
+        struct call *c = hand_over(r, &envelope);
+
+        full = c->frame->body_case == LIAISON__V1__FRAME__BODY_ERROR &&
+               (int)c->frame->error->code == LIAISON_FULL;
+        if (!full)
+            assert_int_equal(c->frame->body_case, LIAISON__V1__FRAME__BODY_ACCEPTED);
+        call_free(c);
+        free((void *)(uintptr_t)envelope.p);
+    }
+    assert_true(full);
+    struct arena *a = arena_new();
+
+    assert_code(
+        ask(r, submit(r, 1, envelope_bytes(a, "fr/lyon/prison", "fr/lyon/rebond", true),
+                      SECTIONS, 1, false)),
+        LIAISON_NOT_ALLOWED);
+    struct call *c = list(r, 1, LIAISON__V1__BOX__BOX_SENT);
+
+    assert_int_equal(c->frame->body_case, LIAISON__V1__FRAME__BODY_CARDS);
+    call_free(c);
+    arena_free(a);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(an_accepted_referral_names_its_entry_and_the_opening_fits),
+        TEST(the_same_bytes_again_get_the_first_answer_and_others_a_conflict),
+        TEST(what_is_refused_leaves_no_trace_of_its_body),
+        TEST(sections_that_no_rule_grants_are_gone_before_the_commit),
+        TEST(a_card_shows_no_section_before_it_is_accepted),
+        TEST(moves_out_of_turn_are_refused),
+        TEST(somebody_elses_referral_is_as_if_there_were_none),
+        TEST(a_withdrawn_referral_that_nobody_saw_is_never_delivered),
+        TEST(a_delivery_comes_again_until_it_is_acknowledged_and_says_so),
+        TEST(an_auditor_sees_the_trail_of_its_area_denials_and_reads_included),
+        cmocka_unit_test_setup_teardown(
+            when_the_store_is_full_changes_are_refused_and_denials_still_logged,
+            setup_small, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
