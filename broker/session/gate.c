@@ -138,17 +138,15 @@ static void check_again(struct gate *g)
     }
 }
 
-/* Wakes sessions whose time has come. Returns the next one's time. */
-static int64_t run_timers(struct gate *g)
+/* Wakes sessions whose time has come. */
+static void run_timers(struct gate *g)
 {
-    for (struct timer *t; (t = timers_first(g->timers)) != NULL;) {
-        if (t->at_ms > g->now_ms)
-            return t->at_ms;
+    for (struct timer *t;
+         (t = timers_first(g->timers)) != NULL && t->at_ms <= g->now_ms;) {
         timers_set(g->timers, t,
                    INT64_MAX); /* so that this loop ends whatever the session does */
         session_wake((struct session *)t);
     }
-    return INT64_MAX;
 }
 
 /* ---- trust and stopping */
@@ -267,15 +265,16 @@ static int wait_ms(const struct gate *g, int64_t until)
     return until - g->now_ms > 60000 ? 60000 : (int)(until - g->now_ms);
 }
 
-/* Does what there is to do. Returns when to look again at the latest. */
+/* Does what there is to do. Returns when to look again at the latest: asked last, since all of it may set timers. */
 static int64_t turn(struct gate *g)
 {
-    int64_t timers, strangers;
+    int64_t strangers;
+    const struct timer *first;
 
     take_all(g);
     run_sessions(g);
     check_again(g);
-    timers = run_timers(g);
+    run_timers(g);
     strangers = desk_strangers(g, false);
     flush_sessions(g);
     desk_send(g);
@@ -283,7 +282,8 @@ static int64_t turn(struct gate *g)
     door_mind(g);
     if (take_all(g)) /* what came meanwhile; and ZMQ's descriptor is quiet now */
         return g->now_ms;
-    return timers < strangers ? timers : strangers;
+    first = timers_first(g->timers);
+    return first != NULL && first->at_ms < strangers ? first->at_ms : strangers;
 }
 
 static void wait_and_dispatch(struct gate *g, int ms)
