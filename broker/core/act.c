@@ -193,7 +193,7 @@ static void apply(struct batch *b, struct call *c, struct session *s, struct mov
         return;
     put_done(b, m, &made);
     tell_other(b, m, before);
-    reply_accepted(b, c, false, &made, m->step.next, m->i->row.version, NULL, 0);
+    core_accepted(b, c, false, &made, m->step.next, m->i->row.version, NULL, 0);
 }
 
 static void answer_again(struct batch *b, struct call *c,
@@ -203,8 +203,8 @@ static void answer_again(struct batch *b, struct call *c,
     struct item *i = item_get(b, done->referral);
 
     if (i != NULL && recorded_again(b, i, done->seq, &first) == LIAISON_OK)
-        reply_accepted(b, c, true, &first, (Liaison__V1__State)done->state,
-                        done->version, NULL, 0);
+        core_accepted(b, c, true, &first, (Liaison__V1__State)done->state, done->version,
+                      NULL, 0);
 }
 
 static Liaison__V1__Event denied_event(const struct call *c)
@@ -238,7 +238,7 @@ static void refuse(struct batch *b, struct call *c, struct session *s,
         d.purpose = id_word(a->purpose) ? a->purpose : NULL;
         d.basis = id_word(a->basis) ? a->basis : NULL;
     }
-    reply_refused(b, c, s, &d);
+    core_refused(b, c, s, &d);
 }
 
 void act_call(struct batch *b, struct call *c, struct session *s)
@@ -278,7 +278,7 @@ void act_call(struct batch *b, struct call *c, struct session *s)
     if (m->code != LIAISON_OK)
         refuse(b, c, s, m);
     else if (b->full)
-        reply_error(b, c, LIAISON_FULL, NULL);
+        core_error(b, c, LIAISON_FULL, NULL);
     else
         apply(b, c, s, m);
 }

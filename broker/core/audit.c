@@ -102,7 +102,7 @@ static void refuse(struct batch *b, struct call *c, struct session *s,
     struct denial d = {
         .code = code, .text = text, .event = LIAISON__V1__EVENT__EVENT_AUDIT_READ};
 
-    reply_refused(b, c, s, &d);
+    core_refused(b, c, s, &d);
 }
 
 static bool caller_says_why(const Liaison__V1__Caller *c)
@@ -132,7 +132,7 @@ static void answer_page(struct batch *b, struct call *c, struct session *s,
     }
     f.body_case = LIAISON__V1__FRAME__BODY_ENTRIES_PAGE;
     f.entries_page = p->entries;
-    reply(b, c, &f);
+    core_answer(b, c, &f);
     struct ledger_fact fact = {
         .event = LIAISON__V1__EVENT__EVENT_AUDIT_READ,
         .operation = LIAISON__V1__OPERATION__OPERATION_CONSULTATION,

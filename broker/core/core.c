@@ -237,7 +237,7 @@ static void handle_frame(struct batch *b, struct call *c)
         NULL) /* closed meanwhile: nobody is left to answer, and nothing was promised */
         return;
     if (h == NULL)
-        reply_error(b, c, LIAISON_UNSUPPORTED, NULL);
+        core_error(b, c, LIAISON_UNSUPPORTED, NULL);
     else
         h(b, c, s);
 }

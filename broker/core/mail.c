@@ -260,7 +260,7 @@ static void answer_done(struct batch *b, struct call *c)
 
     f.body_case = LIAISON__V1__FRAME__BODY_DONE;
     f.done = &d;
-    reply(b, c, &f);
+    core_answer(b, c, &f);
 }
 
 void grant_call(struct batch *b, struct call *c, struct session *s)
@@ -268,7 +268,7 @@ void grant_call(struct batch *b, struct call *c, struct session *s)
     const Liaison__V1__Grant *g = c->frame->grant;
 
     if (c->code == LIAISON_OK && (g->messages == 0 || g->bytes == 0)) {
-        reply_error(b, c, LIAISON_FIELD, "grant: messages and bytes are wanted");
+        core_error(b, c, LIAISON_FIELD, "grant: messages and bytes are wanted");
         return;
     }
     if (c->code == LIAISON_OK &&
@@ -277,7 +277,7 @@ void grant_call(struct batch *b, struct call *c, struct session *s)
     if (c->code == LIAISON_OK)
         answer_done(b, c);
     else
-        reply_error(b, c, c->code, c->why);
+        core_error(b, c, c->code, c->why);
 }
 
 /* The item's class, from its lease or from the store; false: it is not there any more. */
@@ -359,11 +359,11 @@ void ack_call(struct batch *b, struct call *c, struct session *s)
         caller != NULL && id_officer(caller->officer) ? caller->officer : NULL;
 
     if (c->code != LIAISON_OK) {
-        reply_error(b, c, c->code, c->why);
+        core_error(b, c, c->code, c->why);
         return;
     }
     if (b->full) {
-        reply_error(b, c, LIAISON_FULL, NULL);
+        core_error(b, c, LIAISON_FULL, NULL);
         return;
     }
     for (size_t i = 0; i < a->n_leases; i++)

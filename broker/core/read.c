@@ -29,7 +29,7 @@ static void refuse(struct batch *b, struct call *c, const struct session *s,
         d.purpose = id_word(caller->purpose) ? caller->purpose : NULL;
         d.basis = id_word(caller->basis) ? caller->basis : NULL;
     }
-    reply_refused(b, c, s, &d);
+    core_refused(b, c, s, &d);
 }
 
 /* Whoever reads about a person says why (Directive (EU) 2016/680, article 25). */
@@ -60,7 +60,7 @@ static void answer_read(struct batch *b, struct call *c, struct session *s,
     struct party *other = NULL;
     struct recorded made;
 
-    reply(b, c, f);
+    core_answer(b, c, f);
     if (item != NULL)
         other = party_numbered(b->core, s->party->number == item->row.to ? item->row.from
                                                                          : item->row.to);
@@ -279,8 +279,8 @@ void list_call(struct batch *b, struct call *c, struct session *s)
     enum liaison_code code = visit_box(b, c->frame->list, s->party->number, &v);
 
     if (code == LIAISON_FIELD) {
-        reply_error(b, c, code,
-                     "list: a box, and a cursor as the page before gave it, are wanted");
+        core_error(b, c, code,
+                   "list: a box, and a cursor as the page before gave it, are wanted");
         return;
     }
     if (code != LIAISON_OK) {
@@ -444,7 +444,7 @@ void history_call(struct batch *b, struct call *c, struct session *s)
     if (i == NULL)
         return;
     if (h->cursor.len != 0 && h->cursor.len != 8) {
-        reply_error(b, c, LIAISON_FIELD, "history.cursor: as the page before gave it");
+        core_error(b, c, LIAISON_FIELD, "history.cursor: as the page before gave it");
         return;
     }
     struct trail t = {.from = h->cursor.len == 0 ? 0 : be64_get(h->cursor.data),

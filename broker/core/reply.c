@@ -15,7 +15,7 @@ static ProtobufCBinaryData binary(struct slice s)
     return (ProtobufCBinaryData){s.n, (uint8_t *)s.p};
 }
 
-void reply(struct batch *b, struct call *c, Liaison__V1__Frame *f)
+void core_answer(struct batch *b, struct call *c, Liaison__V1__Frame *f)
 {
     f->id = c->frame_id;
     c->reply = arena_pack(c->arena, &f->base);
@@ -24,8 +24,7 @@ void reply(struct batch *b, struct call *c, Liaison__V1__Frame *f)
     c->kind = CALL_ANSWER;
 }
 
-void reply_error(struct batch *b, struct call *c, enum liaison_code code,
-                  const char *text)
+void core_error(struct batch *b, struct call *c, enum liaison_code code, const char *text)
 {
     Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
     Liaison__V1__Error e = LIAISON__V1__ERROR__INIT;
@@ -34,7 +33,7 @@ void reply_error(struct batch *b, struct call *c, enum liaison_code code,
     e.text = (char *)(text != NULL ? text : err_text(code));
     f.body_case = LIAISON__V1__FRAME__BODY_ERROR;
     f.error = &e;
-    reply(b, c, &f);
+    core_answer(b, c, &f);
 }
 
 Liaison__V1__Rule **rules_named(struct arena *a, const struct rules_decision *d,
@@ -57,8 +56,8 @@ Liaison__V1__Rule **rules_named(struct arena *a, const struct rules_decision *d,
     return list;
 }
 
-void reply_refused(struct batch *b, struct call *c, const struct session *s,
-                    const struct denial *d)
+void core_refused(struct batch *b, struct call *c, const struct session *s,
+                  const struct denial *d)
 {
     Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
     Liaison__V1__Refused r = LIAISON__V1__REFUSED__INIT;
@@ -91,12 +90,12 @@ void reply_refused(struct batch *b, struct call *c, const struct session *s,
     r.opening = binary(slice(made.opening, sizeof made.opening));
     f.body_case = LIAISON__V1__FRAME__BODY_REFUSED;
     f.refused = &r;
-    reply(b, c, &f);
+    core_answer(b, c, &f);
 }
 
-void reply_accepted(struct batch *b, struct call *c, bool duplicate,
-                     const struct recorded *made, Liaison__V1__State state,
-                     uint32_t version, char **granted, size_t n_granted)
+void core_accepted(struct batch *b, struct call *c, bool duplicate,
+                   const struct recorded *made, Liaison__V1__State state,
+                   uint32_t version, char **granted, size_t n_granted)
 {
     Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
     Liaison__V1__Accepted a = LIAISON__V1__ACCEPTED__INIT;
@@ -114,7 +113,7 @@ void reply_accepted(struct batch *b, struct call *c, bool duplicate,
         f.body_case = LIAISON__V1__FRAME__BODY_ACCEPTED;
         f.accepted = &a;
     }
-    reply(b, c, &f);
+    core_answer(b, c, &f);
 }
 
 enum liaison_code recorded_again(struct batch *b, struct item *i, uint64_t seq,

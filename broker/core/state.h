@@ -188,11 +188,11 @@ bool record(struct batch *b, struct ledger_fact *f, struct party *who,
 /* ------------------------------------------------------------ reply.c */
 
 /* Encodes the terminal reply to `c`. */
-void reply(struct batch *b, struct call *c, Liaison__V1__Frame *f);
+void core_answer(struct batch *b, struct call *c, Liaison__V1__Frame *f);
 
 /* "No such thing", "not now": an Error under the call's id, without an entry. */
-void reply_error(struct batch *b, struct call *c, enum liaison_code code,
-                  const char *text);
+void core_error(struct batch *b, struct call *c, enum liaison_code code,
+                const char *text);
 
 /* Denies with an entry: Refused{code, text, rules, entry, opening}. */
 struct denial {
@@ -204,13 +204,13 @@ struct denial {
     struct slice referral_id, request_id, content;
     const char *officer, *purpose, *basis;
 };
-void reply_refused(struct batch *b, struct call *c, const struct session *s,
-                    const struct denial *d);
+void core_refused(struct batch *b, struct call *c, const struct session *s,
+                  const struct denial *d);
 
 /* Accepted, or Duplicate with the same bytes. */
-void reply_accepted(struct batch *b, struct call *c, bool duplicate,
-                     const struct recorded *r, Liaison__V1__State state, uint32_t version,
-                     char **granted, size_t n_granted);
+void core_accepted(struct batch *b, struct call *c, bool duplicate,
+                   const struct recorded *r, Liaison__V1__State state, uint32_t version,
+                   char **granted, size_t n_granted);
 
 /* The entry `seq` as it stands, and its opening under the item's keys. */
 MUST_CHECK

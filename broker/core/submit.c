@@ -106,7 +106,7 @@ static void refuse(struct batch *b, struct call *c, struct session *s,
             strcmp(e->to, s->name) != 0)
             d.counterpart = party_named(b->core, e->to);
     }
-    reply_refused(b, c, s, &d);
+    core_refused(b, c, s, &d);
 }
 
 static unsigned urgency_class(Liaison__V1__Urgency u)
@@ -242,8 +242,8 @@ static void take(struct batch *b, struct call *c, struct session *s, struct judg
     i->row.submit_seq = made.seq;
     i->row.mail_class = urgency_class(j->e->urgency);
     i->row.mail = mail_put(b, to, i->row.mail_class, i->number, 0);
-    reply_accepted(b, c, false, &made, LIAISON__V1__STATE__STATE_REQUESTED, 1,
-                    i->row.granted, i->row.n_granted);
+    core_accepted(b, c, false, &made, LIAISON__V1__STATE__STATE_REQUESTED, 1,
+                  i->row.granted, i->row.n_granted);
 }
 
 static void answer_again(struct batch *b, struct call *c, struct item *i)
@@ -251,8 +251,8 @@ static void answer_again(struct batch *b, struct call *c, struct item *i)
     struct recorded first;
 
     if (recorded_again(b, i, i->row.submit_seq, &first) == LIAISON_OK)
-        reply_accepted(b, c, true, &first, LIAISON__V1__STATE__STATE_REQUESTED, 1,
-                        i->row.granted, i->row.n_granted);
+        core_accepted(b, c, true, &first, LIAISON__V1__STATE__STATE_REQUESTED, 1,
+                      i->row.granted, i->row.n_granted);
 }
 
 /* Rows point into *j until the batch ends. */
@@ -279,7 +279,7 @@ void submit_call(struct batch *b, struct call *c, struct session *s)
     if (j->code == LIAISON_OK && j->known != NULL)
         answer_again(b, c, j->known);
     else if (j->code == LIAISON_OK && b->full)
-        reply_error(b, c, LIAISON_FULL, NULL);
+        core_error(b, c, LIAISON_FULL, NULL);
     else if (j->code == LIAISON_OK)
         take(b, c, s, j);
     else
@@ -356,5 +356,5 @@ void check_call(struct batch *b, struct call *c, struct session *s)
     }
     f.body_case = LIAISON__V1__FRAME__BODY_DECISION;
     f.decision = &d;
-    reply(b, c, &f);
+    core_answer(b, c, &f);
 }
