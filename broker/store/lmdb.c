@@ -2,6 +2,7 @@
 #include "broker/store/lmdb.h"
 
 #include <errno.h>
+#include <sys/statvfs.h>
 
 #include "broker/ops/log.h"
 
@@ -217,6 +218,15 @@ static bool same_head(const struct store_head *a, const struct store_head *b)
            memcmp(a->root, b->root, sizeof a->root) == 0;
 }
 
+/* LMDB reports a write that the full disk cut short as EIO, like a failing one, and that ends our use of the store. So
+ * ordinary batches stop while there is still room for the reserve's. */
+static bool disk_short(const struct store *s)
+{
+    struct statvfs fs;
+    return fstatvfs(s->dir_fd, &fs) == 0 &&
+           fs.f_bavail < s->reserve_bytes / (fs.f_frsize == 0 ? 1 : fs.f_frsize);
+}
+
 enum liaison_code store_begin(struct store *s, const struct store_head *expected,
                               enum store_use use, struct store_batch **out)
 {
@@ -235,7 +245,8 @@ enum liaison_code store_begin(struct store *s, const struct store_head *expected
     }
     b->store = s;
     b->use = use;
-    bool full = use == STORE_ORDINARY && s->used_pages > s->ordinary_pages;
+    bool full =
+        use == STORE_ORDINARY && (s->used_pages > s->ordinary_pages || disk_short(s));
     b->failed = full ? LIAISON_FULL : LIAISON_OK;
     rc = lmdb_get_head(s, b->txn, &h);
     if (rc == 0 && same_head(&h.head, expected)) {

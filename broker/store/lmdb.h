@@ -31,6 +31,7 @@ struct store {
         broken; /* a commit or a page failed: refuses all until a restart has checked it */
     uint64_t used_pages;
     uint64_t ordinary_pages; /* what an ordinary batch may leave in use */
+    uint64_t reserve_bytes;
     MDB_dbi meta;
     struct store_batch batch;
     size_t n_tables;

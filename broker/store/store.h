@@ -23,8 +23,13 @@ struct store_table {
 
 struct store_settings {
     uint64_t map_bytes;     /* the most that may ever be stored */
-    uint64_t reserve_bytes; /* of that, kept for batches begun with STORE_RESERVE */
+    uint64_t reserve_bytes; /* of that, and of the disk, kept for batches begun with STORE_RESERVE */
 };
+
+/* An ordinary batch never leaves more than map - reserve in use. Counted are the pages that tables hold; those that a batch
+ * has just given up are free two commits later, so that a map can fill a little before the count says so.
+ * Where it is full already, or the disk has less than the reserve left, a batch has failed from its beginning:
+ * store_failed() says LIAISON_FULL. */
 
 enum store_use { STORE_ORDINARY, STORE_RESERVE };
 
@@ -56,7 +61,8 @@ MUST_CHECK
 enum liaison_code store_begin(struct store *s, const struct store_head *expected, enum store_use use,
                               struct store_batch **out);
 
-/* Reads what the batch would leave under a key: LIAISON_OK and *value, or LIAISON_NOT_FOUND.
+/* Reads what the batch would leave under a key: LIAISON_OK and *value, or LIAISON_NOT_FOUND; what store_failed() says once
+ * the batch has failed.
  * Borrows: *value lives until the next put or delete in this batch, or its end. */
 MUST_CHECK
 enum liaison_code store_get(struct store_batch *b, int table, struct slice key, struct slice *value);

@@ -9,7 +9,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -630,7 +632,7 @@ static void a_small_map_fills_and_recovers_after_deletes(void **state)
     struct rig *r = *state;
     rig_lead(r, &SMALL);
     uint32_t n = fill(r, 0, STORE_ORDINARY);
-    assert_in_range(n, 100, 300); /* of 768 KiB, two rows a page at best */
+    assert_in_range(n, 100, 300);             /* of 768 KiB, two rows a page at best */
     uint32_t all = fill(r, n, STORE_RESERVE); /* the reserve's batches go on */
     assert_in_range(all, n + 20, n + 150);
     struct store_batch *b = begin(r, STORE_ORDINARY);
@@ -650,6 +652,52 @@ static void a_small_map_fills_and_recovers_after_deletes(void **state)
     }
     assert_int_equal(rows(r, T_BIG), 0);
     assert_in_range(fill(r, 0, STORE_ORDINARY), n - 20, n + 20);
+}
+
+/* A real write error: the file may not grow further, as with a quota. */
+static void a_file_that_may_not_grow_stores_nothing_until_it_may(void **state)
+{
+    struct rig *r = *state;
+    static uint8_t big[1u << 20];
+    struct rlimit before, limit;
+    struct stat st;
+    char path[128];
+    five_letters(r);
+    snprintf(path, sizeof path, "%s/s/data.mdb", r->dir);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, SIG_IGN);
+    limit = (struct rlimit){.rlim_cur = (rlim_t)st.st_size, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    struct store_batch *b = begin(r, STORE_ORDINARY);
+    store_put(b, T_BIG, slice_text("k"), slice(big, sizeof big));
+    enum liaison_code code = commit(r, b);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(code, LIAISON_FULL);
+    assert_int_equal(rows(r, T_BIG), 0);
+    b = begin(r, STORE_ORDINARY);
+    store_put(b, T_BIG, slice_text("k"), slice(big, sizeof big));
+    assert_int_equal(commit(r, b), LIAISON_OK);
+    rig_close(r);
+    rig_lead(r, &ROOMY);
+    assert_int_equal(rows(r, T_PLAIN), 5);
+    assert_int_equal(rows(r, T_BIG), 1);
+}
+
+static void
+a_disk_with_less_than_the_reserve_takes_the_reserves_batches_only(void **state)
+{
+    struct rig *r = *state;
+    struct statvfs fs;
+    assert_int_equal(statvfs(r->dir, &fs), 0);
+    uint64_t left = (uint64_t)fs.f_bavail * fs.f_frsize;
+    const struct store_settings settings = {.map_bytes = 2 * left + (8ull << 30),
+                                            .reserve_bytes = left + (4ull << 30)};
+    rig_lead(r, &settings);
+    struct store_batch *b = begin(r, STORE_ORDINARY);
+    assert_int_equal(store_failed(b), LIAISON_FULL);
+    store_abort(b);
+    assert_int_equal(commit(r, begin(r, STORE_RESERVE)), LIAISON_OK);
 }
 
 static void one_batch_larger_than_the_map_stores_nothing(void **state)
@@ -692,6 +740,8 @@ int main(void)
         LEADING(a_full_disk_stores_nothing_and_is_over_when_space_returns),
         LEADING(a_failed_commit_ends_all_use_of_the_store),
         OPENED(a_small_map_fills_and_recovers_after_deletes),
+        LEADING(a_file_that_may_not_grow_stores_nothing_until_it_may),
+        OPENED(a_disk_with_less_than_the_reserve_takes_the_reserves_batches_only),
         OPENED(one_batch_larger_than_the_map_stores_nothing),
     };
     return cmocka_run_group_tests(TESTS, NULL, NULL);
