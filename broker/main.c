@@ -209,10 +209,7 @@ static enum liaison_code make_core(struct broker *b, char *why, size_t why_len)
 
     if (code != LIAISON_OK)
         return code;
-    code = core_new(&s, &b->core, why, why_len);
-    if (code != LIAISON_OK)
-        directory_free(s.directory);
-    return code;
+    return core_new(&s, &b->core, why, why_len);
 }
 
 static struct gate_settings gate_settings_of(struct broker *b, unsigned number)

@@ -30,7 +30,8 @@ struct core_settings {
     uint32_t page_bytes;   /* a page ends before it would pass this */
 };
 
-/* Opens the store, checks what it holds, becomes its writer, and binds the pairs. Shares rules and trust; takes directory.
+/* Opens the store, checks what it holds, becomes its writer, and binds the pairs. Shares rules and trust; takes
+ * directory, whatever the outcome.
  *
  * On error `why` is a sentence. Errors: those of store_open and store_lead; LIAISON_FILE, LIAISON_PERMISSION,
  * LIAISON_CONFIG (the key file); LIAISON_DAMAGED (the last entries do not fit the head). */
