@@ -165,7 +165,8 @@ static enum liaison_code parse(struct json_doc *d)
     if (d->root == NULL) {
         if (json_error_code(&e) == json_error_out_of_memory)
             return fail(d, LIAISON_MEMORY, " out of memory");
-        return fail(d, LIAISON_JSON, "%d:%d: %s", e.line, e.column, e.text);
+        return fail(d, LIAISON_JSON, "%d:%d: %s", e.line, e.column > 0 ? e.column : 1,
+                    e.text);
     }
     if (json_is_object(d->root))
         return LIAISON_OK;
