@@ -114,7 +114,7 @@ static bool first_of_oneof(const ProtobufCFieldDescriptor *f, unsigned seen[ONEO
 
 static bool scan_message(const ProtobufCMessageDescriptor *d, struct slice bytes)
 {
-    struct scan s = {bytes.p, bytes.p + bytes.n};
+    struct scan s = {bytes.p, bytes.n == 0 ? bytes.p : bytes.p + bytes.n};
     unsigned oneofs[ONEOFS_MAX];
     size_t n_oneofs = 0, repeats = 0;
     uint64_t last = 0;

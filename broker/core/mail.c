@@ -205,7 +205,11 @@ static bool push_one(struct batch *b, const struct delivery_offer *o,
     const struct session *s = map_get(b->core->sessions, o->session);
     struct item *i = item_get(b, f->row->referral);
 
-    if (i == NULL || s == NULL || !fill_deliver(b, i, f, s->party, &d))
+    if (s == NULL) { /* it has closed */
+        delivery_close(b->core->delivery, o->session);
+        return true;
+    }
+    if (i == NULL || !fill_deliver(b, i, f, s->party, &d))
         return false;
     size_t bytes = liaison__v1__deliver__get_packed_size(&d);
 
