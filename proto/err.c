@@ -63,7 +63,6 @@ static const struct line {
          EX_DATAERR),
     LINE(CONFLICT, "the same id was used before for other bytes", RETRY_NEVER,
          EX_DATAERR),
-    LINE(NOT_REVEALED, "the sections are revealed after accept", RETRY_NEVER, EX_NOPERM),
 
     LINE(FULL, "storage full", RETRY_LATER, EX_TEMPFAIL),
     LINE(IO, "the store failed", RETRY_LATER, EX_IOERR),

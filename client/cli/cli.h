@@ -34,6 +34,7 @@ enum option {
     OPT_STATE_VERSION,
     OPT_KIND,
     OPT_AREA,
+    OPT_EXPORT,
     OPT__COUNT
 };
 
@@ -201,6 +202,11 @@ bool files_read(struct cli *c, const char *path, size_t max, struct slice *out,
 /* Writes a new file, mode 0600, on disk afterwards. */
 MUST_CHECK
 bool files_write_new(const char *path, struct slice bytes, int *status);
+
+/* ---- export.c */
+
+/* Writes the signed pieces of a referral into the new folder `dir`. Returns the exit status. */
+int export_view(struct cli *c, const Liaison__V1__SignedReferral *r, const char *dir);
 
 /* ---- templates.c */
 

@@ -29,7 +29,7 @@ static const struct command COMMANDS[] = {
     {"sent", "", "list the referrals that we sent", "liaison sent --all", BIT(OPT_ALL), 0,
      0, cmd_sent},
     {"show", "ID", "show a referral: its card and, once revealed, its sections",
-     "liaison show 9f2c41d07a3e", 0, 1, 1, cmd_show},
+     "liaison show 9f2c41d07a3e", BIT(OPT_EXPORT), 1, 1, cmd_show},
     {"accept", "ID", "take a referral; of a transfer: the responsibility too",
      "liaison accept 9f2c41d07a3e", BIT(OPT_STATE_VERSION), 1, 1, cmd_accept},
     {"reject", "ID", "do not take it, and say why",

@@ -43,6 +43,8 @@ static const struct {
                            "only if it has not moved since this version"},
     [OPT_KIND] = {"kind", "WORD", "only this kind"},
     [OPT_AREA] = {"area", "AREA", "only this area and those below it"},
+    [OPT_EXPORT] = {"export", "DIR",
+                    "write the signed pieces into a new folder, to check with openssl"},
 };
 
 const uint32_t OPTIONS_OF_ALL = BIT(OPT_PROFILE) | BIT(OPT_BROKER) | BIT(OPT_OFFICER) |

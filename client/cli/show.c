@@ -137,6 +137,18 @@ static int show_rest(struct cli *c, const struct liaison_answer *view, json_t *o
     return status;
 }
 
+/* True for a recipient that has not accepted what is revealed on accept. */
+static bool waits_for_accept(const struct cli *c, const struct card *card)
+{
+    const Liaison__V1__Card *k = card->card;
+
+    return c->profile.agency != NULL &&
+           strcmp(card->envelope->to, c->profile.agency) == 0 && k->n_granted > 0 &&
+           k->referral->n_sections == 0 &&
+           (k->state == LIAISON__V1__STATE__STATE_REQUESTED ||
+            k->state == LIAISON__V1__STATE__STATE_RECEIVED);
+}
+
 static int show_view(struct cli *c, const struct liaison_answer *view)
 {
     const Liaison__V1__Frame *f = cli_frame(c, view);
@@ -152,46 +164,13 @@ static int show_view(struct cli *c, const struct liaison_answer *view)
     int status = show_rest(c, view, o);
     int printed = o != NULL ? print_json(o) : 0;
 
+    if (o == NULL && waits_for_accept(c, &card))
+        printf("\nThe sections are revealed after: liaison accept %s\n",
+               cli_id(c, card.envelope->id));
+    if (c->opt[OPT_EXPORT] != NULL && status == 0)
+        status = export_view(c, f->view->card->referral, c->opt[OPT_EXPORT]);
+
     return status != 0 ? status : printed;
-}
-
-/* ---- before the sections are revealed */
-
-struct wanted {
-    const struct target *target;
-    int status;
-    bool found;
-};
-
-static bool show_card(struct cli *c, const struct card *card, void *arg)
-{
-    struct wanted *w = arg;
-
-    if (strcmp(card->envelope->from, w->target->from) != 0 ||
-        strcmp(cli_id(c, card->envelope->id), w->target->id) != 0)
-        return true;
-    w->found = true;
-    if (c->opt[OPT_JSON] != NULL) {
-        w->status = print_json(card_json(card));
-    } else {
-        card_print(c, card);
-        printf("\nThe sections are revealed after: liaison accept %s\n", w->target->id);
-    }
-    return false;
-}
-
-static int show_unrevealed(struct cli *c, const struct target *t)
-{
-    struct wanted w = {.target = t};
-    enum liaison_code code =
-        card_list(c, LIAISON__V1__BOX__BOX_INBOX, true, show_card, &w);
-
-    if (code == LIAISON_OK && !w.found)
-        code = card_list(c, LIAISON__V1__BOX__BOX_SENT, true, show_card, &w);
-    if (code != LIAISON_OK)
-        return cli_lib_fail(c, code);
-    return w.found ? w.status
-                   : cli_fail(LIAISON_NOT_FOUND, "%s", err_text(LIAISON_NOT_FOUND));
 }
 
 int cmd_show(struct cli *c, int argc, char **argv)
@@ -207,8 +186,6 @@ int cmd_show(struct cli *c, int argc, char **argv)
 
     if (code == LIAISON_OK)
         status = show_view(c, view);
-    else if (code == LIAISON_NOT_REVEALED)
-        status = show_unrevealed(c, &t);
     else
         status = cli_lib_fail(c, code);
     liaison_answer_free(view);
