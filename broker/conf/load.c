@@ -266,11 +266,11 @@ static void print_rules(const struct run *run, FILE *out)
     uint8_t id[32];
 
     rules_set_id(run->conf.rules, id);
-    fprintf(
-        out,
-        "%s: rules are right: network %s, %zu agencies, %zu auditors, %zu rules, set ",
-        run->sources[run->n_sources - 1].name, rules_network(run->conf.rules),
-        t->n_agencies, t->n_auditors, t->n_rules);
+    fprintf(out, "%s: rules are right: network %s, %zu %s, %zu %s, %zu %s, set ",
+            run->sources[run->n_sources - 1].name, rules_network(run->conf.rules),
+            t->n_agencies, t->n_agencies == 1 ? "agency" : "agencies", t->n_auditors,
+            t->n_auditors == 1 ? "auditor" : "auditors", t->n_rules,
+            t->n_rules == 1 ? "rule" : "rules");
     for (size_t i = 0; i < sizeof id; i++)
         fprintf(out, "%02x", id[i]);
     fputc('\n', out);

@@ -138,10 +138,20 @@ void parse_add_party(struct parse *p, struct tree_parties *list,
         list->list[list->n++] = (struct tree_party){kind, name};
 }
 
+/* After an error the rest of a statement may have been meant as another one. */
+static bool in_broken_statement(const struct parse *p)
+{
+    if (p->statement == AGENCY)
+        return p->agency.broken;
+    return (p->statement == ALLOW || p->statement == DENY) && p->rule.broken;
+}
+
 static bool given_twice(struct parse *p, const struct place *field, struct text word)
 {
     if (field->file == NULL)
         return false;
+    if (in_broken_statement(p))
+        return true;
     report_error(p->tree->report, word.at,
                  "\"%s\" stands here twice; the first is in line %u", word.s,
                  field->line);
@@ -173,6 +183,7 @@ void parse_flag(struct parse *p, struct place *field, struct text word)
 
 void parse_later(struct parse *p, struct text word)
 {
+    p->rule.broken = true; /* if this is a rule, it says more than we know */
     report_error(p->tree->report, word.at, "\"%s\" is not supported by this version",
                  word.s);
 }
@@ -182,6 +193,7 @@ void parse_condition(struct parse *p, struct text word)
     char hint[300];
     struct suggest s = suggest_for(word.s);
 
+    p->rule.broken = true;
     for (size_t i = 0; i < sizeof LATER_CONDITIONS / sizeof *LATER_CONDITIONS; i++)
         if (strcmp(LATER_CONDITIONS[i], word.s) == 0) {
             report_error(

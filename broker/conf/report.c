@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "broker/conf/conf.h"
+#include "proto/valid.h"
 
 enum { MESSAGE_MAX = 1000, EXCERPT_MAX = 160, BEFORE_MAX = 100 };
 
@@ -109,14 +110,18 @@ static size_t characters(struct slice text)
     return n;
 }
 
+/* A text that is no UTF-8 is shown as what of it is ASCII. */
 static void put_excerpt(struct slice text, FILE *out)
 {
+    bool sound = valid_utf8(text);
+
     fputs("    ", out);
-    for (size_t i = 0; i < text.n; i++)
-        fputc(text.p[i] == '\t'                      ? '\t'
-              : text.p[i] < ' ' || text.p[i] == 0x7f ? '?'
-                                                     : text.p[i],
-              out);
+    for (size_t i = 0; i < text.n; i++) {
+        uint8_t c = text.p[i];
+        bool shown = c == '\t' || (c >= ' ' && c < 0x7f) || (c >= 0x80 && sound);
+
+        fputc(shown ? c : '?', out);
+    }
     fputc('\n', out);
 }
 
@@ -152,6 +157,8 @@ static void print_problem(const struct problem *p, FILE *out)
     struct slice shown =
         slice(line.p + cut, line.n - cut < EXCERPT_MAX ? line.n - cut : EXCERPT_MAX);
 
+    while (shown.n > 0 && shown.n < line.n - cut && !starts_character(shown.p[shown.n]))
+        shown.n--; /* a character is shown whole */
     put_excerpt(shown, out);
     put_caret(slice(shown.p, before - cut), out);
 }

@@ -388,8 +388,8 @@ static const struct limit *find_limit(const struct job *j, const struct text *na
         suggest_try(&s, LIMITS[i].name);
     }
     report_error(j->t->report, name->at,
-                 "unknown limit \"%s\"%s; liaisond --help lists them", name->s,
-                 suggest_text(&s, hint, sizeof hint));
+                 "unknown limit \"%s\"; expected one that liaisond --help lists%s",
+                 name->s, suggest_text(&s, hint, sizeof hint));
     return NULL;
 }
 

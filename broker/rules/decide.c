@@ -1,10 +1,8 @@
 #include "broker/rules/set.h"
 
-static const uint64_t *word_row(const struct word *w, uint64_t *const *row,
-                                const uint64_t *other)
-{
-    return w != NULL && *row != NULL ? *row : other;
-}
+/* The row of a word's use; `other` if no rule uses the word so, or there is no such word. */
+#define ROW_OF(word, use, other)                                                         \
+    ((word) != NULL && (word)->use != NULL ? (word)->use : (other))
 
 enum liaison_code rules_rows(const struct rules *r, const struct rules_question *q,
                              const uint64_t *rows[BY__COUNT])
@@ -26,9 +24,9 @@ enum liaison_code rules_rows(const struct rules *r, const struct rules_question 
     rows[BY_FROM] = from->from;
     rows[BY_TO] = to->to;
     rows[BY_TYPE] = r->types[type < TYPES ? type : 0];
-    rows[BY_CATEGORY] = word_row(category, &category->category, r->other_category);
-    rows[BY_PURPOSE] = word_row(purpose, &purpose->purpose, r->other_purpose);
-    rows[BY_BASIS] = word_row(basis, &basis->basis, r->other_basis);
+    rows[BY_CATEGORY] = ROW_OF(category, category, r->other_category);
+    rows[BY_PURPOSE] = ROW_OF(purpose, purpose, r->other_purpose);
+    rows[BY_BASIS] = ROW_OF(basis, basis, r->other_basis);
     rows[BY_AREA] = near ? r->all : r->apart;
     rows[BY_MINOR] =
         r->minors[minor < MINORS ? minor : LIAISON__V1__MINOR__MINOR_UNKNOWN];
@@ -105,7 +103,7 @@ static uint32_t grant(const struct rules *r, const struct rules_question *q,
     for (size_t s = 0; s < q->n_sections; s++) {
         const struct word *w =
             (const struct word *)table_find(&r->by_word, q->sections[s]);
-        const uint64_t *row = word_row(w, &w->section, r->other_section);
+        const uint64_t *row = ROW_OF(w, section, r->other_section);
 
         if (!meet(row, m->allows, r->row_n))
             continue;

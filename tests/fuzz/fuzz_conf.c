@@ -1,0 +1,75 @@
+/* Any bytes as a rules file: refused with at least one error, or a set whose rules, written canonically, say the same again. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "broker/conf/conf.h"
+#include "broker/rules/build.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* The same set without its comments, layout and groups. NULL: it needs its groups. */
+static char *written_again(const struct rules *r)
+{
+    char *text = NULL;
+    size_t len;
+    bool groups = false;
+    FILE *f = open_memstream(&text, &len);
+    const struct rules_agency *a;
+
+    if (f == NULL)
+        abort();
+    fprintf(f, "network \"%s\"\n", rules_network(r));
+    for (size_t i = 0; (a = rules_agency_at(r, i)) != NULL; i++)
+        fprintf(f, "agency %s kind %s area %s\n", a->name, a->kind, a->area);
+    for (size_t i = 0; i < rules_count(r); i++) {
+        const char *line = rules_line_at(r, i, NULL)->text;
+
+        groups = groups || strstr(line, " group ") != NULL;
+        fprintf(f, "%s\n", line);
+    }
+    fclose(f);
+    if (groups) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+static void check_again(const struct rules *r)
+{
+    struct rules *again = NULL;
+    char *text = written_again(r);
+
+    if (text == NULL)
+        return;
+    if (conf_read_rules("again", slice_text(text), &again, stderr) != LIAISON_OK ||
+        rules_count(again) != rules_count(r))
+        abort();
+    for (size_t i = 0; i < rules_count(r); i++)
+        if (memcmp(rules_line_at(r, i, NULL)->id, rules_line_at(again, i, NULL)->id,
+                   32) != 0)
+            abort(); /* the id must depend on the meaning alone */
+    rules_free(again);
+    free(text);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct rules *r = NULL;
+    char *errors = NULL;
+    size_t len;
+    FILE *f = open_memstream(&errors, &len);
+
+    if (f == NULL)
+        abort();
+    enum liaison_code code = conf_read_rules("fuzz", slice(data, size), &r, f);
+
+    fclose(f);
+    if ((code == LIAISON_OK) != (len == 0) || (code == LIAISON_OK) != (r != NULL))
+        abort(); /* conf.h: an error is always said, and nothing else is */
+    if (r != NULL)
+        check_again(r);
+    rules_free(r);
+    free(errors);
+    return 0;
+}
