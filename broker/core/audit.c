@@ -13,7 +13,7 @@ struct page {
     const struct core *core;
     struct arena *scratch, *arena;
     const Liaison__V1__EntryFilter *filter;
-    const char *area;
+    const char *area, *self;
     Liaison__V1__Entries *entries;
     size_t rows, bytes, bytes_max;
     size_t visited;
@@ -29,11 +29,16 @@ static bool concerns_area(const struct page *p, const char *party)
     return a != NULL && rules_area_within(a->area, p->area);
 }
 
-/* An auditor of the whole network reads everything, one of an area what concerns an agency in it. */
+/* An auditor of the whole network reads everything; one of an area what concerns an agency in it, what the broker itself did,
+ * which concerns all, and its own reads. */
 static bool in_area(const struct page *p, const Liaison__V1__LedgerEntry *e)
 {
+    static const char BROKER[] = "broker:";
+
     return strcmp(p->area, "any") == 0 || concerns_area(p, e->agency) ||
-           concerns_area(p, e->counterpart);
+           concerns_area(p, e->counterpart) ||
+           strncmp(e->agency, BROKER, sizeof BROKER - 1) == 0 ||
+           strcmp(e->agency, p->self) == 0;
 }
 
 static bool wanted(const struct page *p, const Liaison__V1__LedgerEntry *e)
@@ -171,6 +176,7 @@ void entries_call(struct batch *b, struct call *c, struct session *s)
         .arena = b->arena,
         .filter = filter,
         .area = area,
+        .self = s->party->name,
         .entries = &entries,
         .rows = filter->limit == 0 || filter->limit > b->core->settings.page
                     ? b->core->settings.page

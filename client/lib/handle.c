@@ -200,7 +200,6 @@ static const char *hint(enum liaison_code code)
         {LIAISON_PERMISSION, "chmod 600 the key file"},
         {LIAISON_STALE, "fetch the referral again and decide on what it is now"},
         {LIAISON_CONFLICT, "make a new referral with an id of its own"},
-        {LIAISON_NOT_REVEALED, "accept the referral first"},
     };
 
     for (size_t i = 0; i < sizeof HINTS / sizeof *HINTS; i++)
