@@ -95,25 +95,22 @@ int parse_first_word(const char *word)
 
 /* ---------------------------------------------------------------- building the tree */
 
-bool tree_grow(struct tree *t, void **list, size_t n, size_t *room, size_t size)
+void *tree_grow(struct tree *t, void *list, size_t n, size_t *room, size_t size)
 {
     if (n < *room)
-        return true;
+        return list;
     size_t more = *room > 0 ? 2 * *room : 4;
     void *grown = arena_alloc(t->arena, more * size);
 
     if (grown == NULL) {
         report_memory(t->report);
-        return false;
+        return NULL;
     }
     if (n > 0)
-        memcpy(grown, *list, n * size);
-    *list = grown;
+        memcpy(grown, list, n * size);
     *room = more;
-    return true;
+    return grown;
 }
-
-#define GROW(t, list, n, room) tree_grow(t, (void **)&(list), n, &(room), sizeof *(list))
 
 /* True if there is room for one more element in a set that may hold TREE_SET_MAX. */
 static bool set_takes(struct parse *p, size_t n, struct place at)
@@ -124,18 +121,30 @@ static bool set_takes(struct parse *p, size_t n, struct place at)
     return n < TREE_SET_MAX;
 }
 
-void parse_add(struct parse *p, struct texts *list, struct text t)
+void parse_add(struct parse *p, struct texts *set, struct text t)
 {
-    if (list->n <= TREE_SET_MAX && set_takes(p, list->n, t.at) &&
-        GROW(p->tree, list->list, list->n, list->room))
-        list->list[list->n++] = t;
+    if (!set_takes(p, set->n, t.at))
+        return;
+    struct text *list = tree_grow(p->tree, set->list, set->n, &set->room, sizeof *list);
+
+    if (list == NULL)
+        return;
+    list[set->n++] = t;
+    set->list = list;
 }
 
-void parse_add_party(struct parse *p, struct tree_parties *list,
+void parse_add_party(struct parse *p, struct tree_parties *set,
                      enum rules_party_kind kind, struct text name)
 {
-    if (set_takes(p, list->n, name.at) && GROW(p->tree, list->list, list->n, list->room))
-        list->list[list->n++] = (struct tree_party){kind, name};
+    if (!set_takes(p, set->n, name.at))
+        return;
+    struct tree_party *list =
+        tree_grow(p->tree, set->list, set->n, &set->room, sizeof *list);
+
+    if (list == NULL)
+        return;
+    list[set->n++] = (struct tree_party){kind, name};
+    set->list = list;
 }
 
 /* After an error the rest of a statement may have been meant as another one. */
@@ -217,47 +226,70 @@ void parse_empty(struct parse *p, struct place at)
 void parse_agency(struct parse *p)
 {
     struct tree *t = p->tree;
+    struct tree_agency *list =
+        tree_grow(t, t->agencies, t->n_agencies, &t->agency_room, sizeof *list);
 
-    if (GROW(t, t->agencies, t->n_agencies, t->agency_room))
-        t->agencies[t->n_agencies++] = p->agency;
+    if (list == NULL)
+        return;
+    list[t->n_agencies++] = p->agency;
+    t->agencies = list;
 }
 
 void parse_group(struct parse *p, struct text name, struct texts members, bool broken)
 {
     struct tree *t = p->tree;
+    struct tree_group *list =
+        tree_grow(t, t->groups, t->n_groups, &t->group_room, sizeof *list);
 
-    if (GROW(t, t->groups, t->n_groups, t->group_room))
-        t->groups[t->n_groups++] =
-            (struct tree_group){name, members, false, broken || members.n == 0};
+    if (list == NULL)
+        return;
+    list[t->n_groups++] =
+        (struct tree_group){name, members, false, broken || members.n == 0};
+    t->groups = list;
 }
 
 void parse_auditor(struct parse *p, struct text name, struct text area)
 {
     struct tree *t = p->tree;
+    struct tree_auditor *list =
+        tree_grow(t, t->auditors, t->n_auditors, &t->auditor_room, sizeof *list);
 
-    if (GROW(t, t->auditors, t->n_auditors, t->auditor_room))
-        t->auditors[t->n_auditors++] = (struct tree_auditor){name, area};
+    if (list == NULL)
+        return;
+    list[t->n_auditors++] = (struct tree_auditor){name, area};
+    t->auditors = list;
 }
 
 void parse_rule(struct parse *p)
 {
     struct tree *t = p->tree;
+    struct tree_rule *list =
+        tree_grow(t, t->rules, t->n_rules, &t->rule_room, sizeof *list);
 
-    if (GROW(t, t->rules, t->n_rules, t->rule_room))
-        t->rules[t->n_rules++] = p->rule;
+    if (list == NULL)
+        return;
+    list[t->n_rules++] = p->rule;
+    t->rules = list;
 }
 
 void parse_setting(struct parse *p, struct text name, struct texts words)
 {
     struct tree *t = p->tree;
 
-    if (!p->settings_too)
+    if (!p->settings_too) {
         report_error(t->report, name.at,
                      "\"%s\" is a setting and this file holds rules; expected it in the "
                      "settings file",
                      name.s);
-    else if (GROW(t, t->set, t->n_set, t->set_room))
-        t->set[t->n_set++] = (struct tree_setting){name, words};
+        return;
+    }
+    struct tree_setting *list =
+        tree_grow(t, t->set, t->n_set, &t->set_room, sizeof *list);
+
+    if (list == NULL)
+        return;
+    list[t->n_set++] = (struct tree_setting){name, words};
+    t->set = list;
 }
 
 void parse_lost(struct parse *p)

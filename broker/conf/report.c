@@ -152,7 +152,7 @@ static void print_problem(const struct problem *p, FILE *out)
             characters(slice(line.p, before)) + 1, p->text);
     if (before > BEFORE_MAX)
         cut = before - BEFORE_MAX;
-    while (cut < line.n && !starts_character(line.p[cut]))
+    while (cut > 0 && cut < before && !starts_character(line.p[cut]))
         cut++;
     struct slice shown =
         slice(line.p + cut, line.n - cut < EXCERPT_MAX ? line.n - cut : EXCERPT_MAX);

@@ -94,5 +94,5 @@ struct tree {
 /* Reads one source into the tree. `settings_too`: statements other than rules are welcome. Errors go to tree->report. */
 void tree_read(struct tree *t, const struct conf_source *source, bool settings_too);
 
-/* Makes room for one more element in an arena's list; false (and reported) when memory is out. */
-bool tree_grow(struct tree *t, void **list, size_t n, size_t *room, size_t size);
+/* The list with room for one more element: itself, or a larger copy in the arena. NULL (reported) when memory is out. */
+void *tree_grow(struct tree *t, void *list, size_t n, size_t *room, size_t size);

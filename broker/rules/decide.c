@@ -1,8 +1,10 @@
 #include "broker/rules/set.h"
 
-/* The row of a word's use; `other` if no rule uses the word so, or there is no such word. */
-#define ROW_OF(word, use, other)                                                         \
-    ((word) != NULL && (word)->use != NULL ? (word)->use : (other))
+/* A word's row for a use; `other` if no rule uses the word so, or there is no such word. */
+static const uint64_t *row_or(const uint64_t *row, const uint64_t *other)
+{
+    return row != NULL ? row : other;
+}
 
 enum liaison_code rules_rows(const struct rules *r, const struct rules_question *q,
                              const uint64_t *rows[BY__COUNT])
@@ -24,9 +26,11 @@ enum liaison_code rules_rows(const struct rules *r, const struct rules_question 
     rows[BY_FROM] = from->from;
     rows[BY_TO] = to->to;
     rows[BY_TYPE] = r->types[type < TYPES ? type : 0];
-    rows[BY_CATEGORY] = ROW_OF(category, category, r->other_category);
-    rows[BY_PURPOSE] = ROW_OF(purpose, purpose, r->other_purpose);
-    rows[BY_BASIS] = ROW_OF(basis, basis, r->other_basis);
+    rows[BY_CATEGORY] =
+        row_or(category != NULL ? category->category : NULL, r->other_category);
+    rows[BY_PURPOSE] =
+        row_or(purpose != NULL ? purpose->purpose : NULL, r->other_purpose);
+    rows[BY_BASIS] = row_or(basis != NULL ? basis->basis : NULL, r->other_basis);
     rows[BY_AREA] = near ? r->all : r->apart;
     rows[BY_MINOR] =
         r->minors[minor < MINORS ? minor : LIAISON__V1__MINOR__MINOR_UNKNOWN];
@@ -103,7 +107,7 @@ static uint32_t grant(const struct rules *r, const struct rules_question *q,
     for (size_t s = 0; s < q->n_sections; s++) {
         const struct word *w =
             (const struct word *)table_find(&r->by_word, q->sections[s]);
-        const uint64_t *row = ROW_OF(w, section, r->other_section);
+        const uint64_t *row = row_or(w != NULL ? w->section : NULL, r->other_section);
 
         if (!meet(row, m->allows, r->row_n))
             continue;
