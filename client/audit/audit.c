@@ -49,18 +49,35 @@ static enum liaison_code read_profile(struct audit *a, struct profile *p, char *
     return code == LIAISON_OK ? profile_files(p, why, why_len) : code;
 }
 
+/* What the profile does not say, then the profile, then the options: the last one counts. */
 static enum liaison_code set_all(struct audit *a, const struct profile *p,
                                  const char *timeout_ms)
 {
-    enum liaison_code code = liaison_set(a->lib, "software", "liaison-audit 0.1.0");
+    const struct {
+        const char *key, *before, *after;
+    } ROWS[] = {
+        {"software", "liaison-audit 0.1.0", NULL},
+        {"timeout_ms", timeout_ms, NULL},
+        {"purpose", "audit",
+         a->opt[AUDIT_OPT_PURPOSE]}, /* an auditor's reads are logged with one, too */
+        {"basis", "law", a->opt[AUDIT_OPT_BASIS]},
+        {"officer", NULL, a->opt[AUDIT_OPT_OFFICER]},
+        {"broker", NULL, a->opt[AUDIT_OPT_BROKER]},
+    };
+    enum { N = sizeof ROWS / sizeof *ROWS };
+    enum liaison_code code = LIAISON_OK;
     const char *key, *value;
 
+    for (size_t i = 0; code == LIAISON_OK && i < N; i++)
+        if (ROWS[i].before != NULL)
+            code = liaison_set(a->lib, ROWS[i].key, ROWS[i].before);
     for (size_t i = 0;
          code == LIAISON_OK && profile_setting(p, &i, a->arena, &key, &value);)
         code = liaison_set(a->lib, key, value);
-    if (code == LIAISON_OK && a->opt[AUDIT_OPT_BROKER] != NULL)
-        code = liaison_set(a->lib, "broker", a->opt[AUDIT_OPT_BROKER]);
-    return code == LIAISON_OK ? liaison_set(a->lib, "timeout_ms", timeout_ms) : code;
+    for (size_t i = 0; code == LIAISON_OK && i < N; i++)
+        if (ROWS[i].after != NULL)
+            code = liaison_set(a->lib, ROWS[i].key, ROWS[i].after);
+    return code;
 }
 
 bool audit_open(struct audit *a, int *status)

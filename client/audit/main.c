@@ -21,6 +21,13 @@ static const struct option_row {
          "the profile ($LIAISON_PROFILE, else ~/.config/liaison/default)"},
     [AUDIT_OPT_BROKER] = {"broker", "HOST:PORT",
                           "another broker address than the profile's"},
+    [AUDIT_OPT_OFFICER] = {"officer", "NUMBER",
+                           "on whose behalf: a number, never a name"},
+    [AUDIT_OPT_PURPOSE] =
+        {"purpose", "WORD",
+         "what the reading is logged as being for (the profile's, else audit)"},
+    [AUDIT_OPT_BASIS] = {"basis", "WORD",
+                         "and on which legal basis (the profile's, else law)"},
     [AUDIT_OPT_TIMEOUT] = {"timeout", "SECONDS", "how long to wait for the broker (30)"},
     [AUDIT_OPT_HELP] = {"help", NULL, "show this"},
     [AUDIT_OPT_VERSION] = {"version", NULL, "show the version"},

@@ -68,6 +68,20 @@ static int say_json(enum liaison_code code, const struct liaison_answer *a,
     return status != 0 ? status : err_exit(code);
 }
 
+/* How a call is called once it is done. */
+static const char *done_word(const char *call)
+{
+    static const char *const WORDS[][2] = {
+        {"submit", "submitted"}, {"accept", "accepted"},    {"reject", "rejected"},
+        {"start", "started"},    {"complete", "completed"}, {"withdraw", "withdrawn"},
+    };
+
+    for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
+        if (strcmp(WORDS[i][0], call) == 0)
+            return WORDS[i][1];
+    return call;
+}
+
 static int say_text(enum liaison_code code, const struct liaison_answer *a,
                     const char *what, const char *id)
 {
@@ -83,7 +97,7 @@ static int say_text(enum liaison_code code, const struct liaison_answer *a,
     }
     bool again = strcmp(liaison_answer_kind(a), "duplicate") == 0;
 
-    printf("%s %s%s: ledger entry %llu, state %s, version %u\n", what, id,
+    printf("%s %s%s: ledger entry %llu, state %s, version %u\n", done_word(what), id,
            again ? " (done before; this is the first answer again)" : "",
            (unsigned long long)liaison_answer_seq(a), liaison_answer_state(a),
            liaison_answer_state_version(a));
@@ -91,7 +105,7 @@ static int say_text(enum liaison_code code, const struct liaison_answer *a,
 }
 
 int cli_say_answer(struct cli *c, enum liaison_code code, struct liaison_answer *a,
-               const char *what, const char *id, json_t *extra)
+                   const char *what, const char *id, json_t *extra)
 {
     int status;
 

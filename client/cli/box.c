@@ -109,7 +109,7 @@ int cmd_inbox(struct cli *c, int argc, char **argv)
     (void)argv;
     if (c->opt[OPT_WAIT] != NULL && !options_number(c->opt[OPT_WAIT], 1, 86400, &seconds))
         return cli_fail(LIAISON_USAGE, "--wait wants seconds from 1 to 86400");
-    if (!cli_open(c, &status))
+    if (!cli_open(c, &status) || !cli_reads(c, &status))
         return status;
     status = list(c, LIAISON__V1__BOX__BOX_INBOX, &rows);
     if (status == 0 && rows == 0 && seconds > 0) {
@@ -134,7 +134,7 @@ int cmd_sent(struct cli *c, int argc, char **argv)
 
     (void)argc;
     (void)argv;
-    if (!cli_open(c, &status))
+    if (!cli_open(c, &status) || !cli_reads(c, &status))
         return status;
     status = list(c, LIAISON__V1__BOX__BOX_SENT, &rows);
     if (status == 0 && rows == 0 && c->opt[OPT_JSON] == NULL)

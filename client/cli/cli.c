@@ -110,6 +110,32 @@ bool cli_open(struct cli *c, int *status)
     return code == LIAISON_OK;
 }
 
+bool cli_reads(const struct cli *c, int *status)
+{
+    if ((c->opt[OPT_PURPOSE] != NULL || c->profile.purpose != NULL) &&
+        (c->opt[OPT_BASIS] != NULL || c->profile.basis != NULL))
+        return true;
+    *status = cli_fail(
+        LIAISON_USAGE,
+        "for which purpose, and on which legal basis? it is written into the ledger\n"
+        "give --purpose WORD --basis WORD, or put both into %s/profile.json",
+        c->profile.dir);
+    return false;
+}
+
+bool cli_moves(const struct cli *c, int *status)
+{
+    if (c->opt[OPT_OFFICER] == NULL && c->profile.officer == NULL) {
+        *status =
+            cli_fail(LIAISON_USAGE,
+                     "on behalf of which officer? it is a number, never a name\n"
+                     "give --officer NUMBER, or put \"officer\" into %s/profile.json",
+                     c->profile.dir);
+        return false;
+    }
+    return cli_reads(c, status);
+}
+
 const void *cli_decode(struct cli *c, const ProtobufCMessageDescriptor *type,
                        struct slice bytes)
 {

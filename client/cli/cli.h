@@ -97,6 +97,13 @@ bool cli_profile(struct cli *c, int *status);
 MUST_CHECK
 bool cli_open(struct cli *c, int *status);
 
+/* After cli_open(): may what we are about to do be logged as it must be? Reads say for which purpose and on which basis,
+ * moves for which officer too. On false it was said how to. */
+MUST_CHECK
+bool cli_reads(const struct cli *c, int *status);
+MUST_CHECK
+bool cli_moves(const struct cli *c, int *status);
+
 /* The Frame of an answer, decoded strictly; lives in c->arena. NULL if it has none or is not one (said). */
 const Liaison__V1__Frame *cli_frame(struct cli *c, const struct liaison_answer *a);
 
@@ -138,9 +145,9 @@ void table_print(const struct table *t);
 /* ---- answer.c */
 
 /* Says what became of a submit or a move: one line (or JSON object, with `extra`'s members first). Takes extra, frees the
- * answer. `what` is "submitted" or "accept"; `id` is the referral's. Returns the exit status. */
+ * answer. `what` is "submit" or a move; `id` is the referral's. Returns the exit status. */
 int cli_say_answer(struct cli *c, enum liaison_code code, struct liaison_answer *a,
-               const char *what, const char *id, json_t *extra);
+                   const char *what, const char *id, json_t *extra);
 
 /* The rules of an answer, indented, one per line; or as JSON [{"where", "text"}]. */
 void answer_rules(const struct liaison_answer *a);

@@ -147,6 +147,17 @@ bool files_referral(struct cli *c, const char *path, struct liaison_referral **o
                       : cli_no_memory();
         goto out;
     }
+    if (doc.envelope->officer[0] == '\0' && c->opt[OPT_OFFICER] == NULL &&
+        c->profile.officer == NULL) {
+        code = LIAISON_USAGE;
+        *status =
+            cli_fail(code,
+                     "%s: on behalf of which officer? it is a number, never a name\n"
+                     "give --officer NUMBER, or put \"officer\" into the file or into "
+                     "%s/profile.json",
+                     path, c->profile.dir);
+        goto out;
+    }
     code = liaison_referral_new(c->lib, &r);
     if (code == LIAISON_OK)
         code = fill(c, r, &doc);

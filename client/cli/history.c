@@ -104,7 +104,8 @@ int cmd_history(struct cli *c, int argc, char **argv)
     int status;
 
     (void)argc;
-    if (!cli_open(c, &status) || !card_find(c, argv[0], false, &t, &status))
+    if (!cli_open(c, &status) || !cli_reads(c, &status) ||
+        !card_find(c, argv[0], false, &t, &status))
         return status;
     s.table = table_new(c->arena, TITLES);
     if (s.table == NULL)

@@ -78,7 +78,8 @@ static int run_move(struct cli *c, const char *move, const char *id)
     if (c->opt[OPT_REASON] != NULL && !id_word(c->opt[OPT_REASON]))
         return cli_fail(LIAISON_USAGE,
                         "--reason wants one word: lower-case letters, digits and '-'");
-    if (!cli_open(c, &status) || !card_find(c, id, version == 0, &t, &status))
+    if (!cli_open(c, &status) || !cli_moves(c, &status) ||
+        !card_find(c, id, version == 0, &t, &status))
         return status;
     if (version != 0)
         t.version = version;

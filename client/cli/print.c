@@ -95,12 +95,18 @@ void table_row(struct table *t, const char *const *cells)
     t->last = &r->next;
 }
 
+/* Spaces stand between cells, never behind the last that says something. */
 static void print_row(const struct table *t, const char *const *cells)
 {
+    size_t spaces = 0;
+
     for (size_t i = 0; i < t->columns; i++) {
-        print_safe(cells[i], NULL);
-        if (i + 1 < t->columns)
-            printf("%*s", (int)(t->width[i] - characters(cells[i]) + 2), "");
+        if (cells[i][0] != '\0') {
+            printf("%*s", (int)spaces, "");
+            print_safe(cells[i], NULL);
+            spaces = 0;
+        }
+        spaces += t->width[i] - characters(cells[i]) + 2;
     }
 }
 

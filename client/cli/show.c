@@ -180,7 +180,8 @@ int cmd_show(struct cli *c, int argc, char **argv)
     int status;
 
     (void)argc;
-    if (!cli_open(c, &status) || !card_find(c, argv[0], false, &t, &status))
+    if (!cli_open(c, &status) || !cli_reads(c, &status) ||
+        !card_find(c, argv[0], false, &t, &status))
         return status;
     enum liaison_code code = liaison_open_referral(c->lib, t.from, t.id, &view);
 

@@ -30,12 +30,14 @@ static void print_list(const char *name, char **list, size_t n)
     putchar('\n');
 }
 
-static void print_obligations(struct cli *c, const Liaison__V1__Obligations *o)
+static void print_obligations(const Liaison__V1__Obligations *o)
 {
     if (o == NULL)
         return;
-    printf("  %-10s%s\n", "reveal",
-           cli_word(c, &liaison__v1__reveal__descriptor, (int)o->reveal));
+    if (o->reveal == LIAISON__V1__REVEAL__REVEAL_ON_ACCEPT)
+        puts("  reveal    on accept");
+    else if (o->reveal == LIAISON__V1__REVEAL__REVEAL_ON_DELIVERY)
+        puts("  reveal    on delivery");
     print_list("returns", o->returns, o->n_returns);
     if (o->keep[0] != '\0')
         printf("  %-10s%s after its last move\n", "keep", o->keep);
@@ -64,7 +66,7 @@ static int say_decision(struct cli *c, enum liaison_code code,
     print_list("sections", d->granted, d->n_granted);
     print_list(code == LIAISON_OK ? "dropped" : "refused", d->refused, d->n_refused);
     if (code == LIAISON_OK)
-        print_obligations(c, d->obligations);
+        print_obligations(d->obligations);
     answer_rules(a);
     return err_exit(code);
 }
@@ -154,8 +156,8 @@ static int submit_all(struct cli *c, struct liaison_referral **r, char **paths, 
     for (size_t i = 0; i < n; i++) {
         struct liaison_answer *a = NULL;
         enum liaison_code code = liaison_submit(c->lib, r[i], flags(c), &a);
-        int status = cli_say_answer(c, code, a, "submitted", liaison_referral_id(r[i]),
-                                json_pack("{ss}", "file", paths[i]));
+        int status = cli_say_answer(c, code, a, "submit", liaison_referral_id(r[i]),
+                                    json_pack("{ss}", "file", paths[i]));
 
         first = first != 0 ? first : status;
     }
