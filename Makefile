@@ -4,7 +4,7 @@ CFLAGS  ?= -O2 -g
 prefix  ?= /usr/local
 DEBS    := gcc libc6-dev make pkg-config bison flex protobuf-c-compiler openssl \
            $(patsubst %,lib%-dev,protobuf-c ssl zmq3 lmdb jansson)
-TESTDEBS := libcmocka-dev python3 python3-zmq stunnel4 procps
+TESTDEBS := libcmocka-dev python3 python3-zmq python3-protobuf protobuf-compiler stunnel4 procps
 PKGS    := openssl libprotobuf-c libzmq lmdb jansson
 WARN    := -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wvla -Wundef -Wpointer-arith -Wwrite-strings \
            -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
@@ -27,8 +27,9 @@ PROGS   := $(addprefix $(OUT)/,liaisond liaison liaison-audit)
 UNITS   := $(call bin,tests/unit)
 FUZZERS := $(call bin,tests/fuzz)
 BENCHES := $(call bin,tests/bench)
+FAULTS  := $(OUT)/tests/fault/traffic $(OUT)/tests/fault/liaisond-lying
 E2E     := $(wildcard tests/e2e/[0-9]*)
-OURS    := $(sort $(filter-out $(PB),$(LIB)) $(call obj,broker broker/* client/* tests/unit tests/fuzz tests/bench))
+OURS    := $(sort $(filter-out $(PB),$(LIB)) $(call obj,broker broker/* client/* tests/unit tests/fuzz tests/bench tests/fault))
 
 all: $(PROGS) $(OUT)/libliaison.so.1 $(OUT)/libliaison.a
 $(OUT)/liaisond:      $(call obj,broker broker/*) $(GRAM) $(ROWS) $(PROTO)
@@ -41,11 +42,13 @@ $(OUT)/liaison.o: $(LIB) ; $(LD) -r -o $@ $^ && objcopy --localize-hidden $@ # i
 $(OUT)/libliaison.so.1: $(LIB) client/lib/liaison.map
 	$(LINK) -shared -Wl,-soname,libliaison.so.1,--version-script=client/lib/liaison.map $(if $(SAN),,-Wl,-z,defs) \
 	    -o $@ $(LIB) $(shell pkg-config --libs openssl libprotobuf-c)
-$(UNITS) $(FUZZERS) $(BENCHES): %: %.o $(OUT)/parts.a
+$(UNITS) $(FUZZERS) $(BENCHES) $(OUT)/tests/fault/traffic: %: %.o $(OUT)/parts.a
+$(OUT)/tests/fault/liaisond-lying: $(OUT)/tests/fault/lying_commit.o $(OUT)/broker/main.o $(OUT)/parts.a # for 04-kill9 alone
+$(OUT)/tests/fault/liaisond-lying: LDLIBS += $(patsubst %,-Wl$(COMMA)--wrap=store_%,begin commit abort close)
 $(UNITS): LDLIBS += -lcmocka
 $(FUZZERS): LDLIBS += -fsanitize=fuzzer
 $(OUT)/tests/unit/test_store: LDLIBS += -Wl,--wrap=mdb_txn_commit
-$(PROGS) $(UNITS) $(FUZZERS) $(BENCHES): ; $(LINK) -pie -o $@ $^ $(LIBS) $(LDLIBS)
+$(PROGS) $(UNITS) $(FUZZERS) $(BENCHES) $(FAULTS): ; $(LINK) -pie -o $@ $^ $(LIBS) $(LDLIBS)
 
 $(OURS): $(OUT)/%.o: %.c | $(GEN_H) ; @mkdir -p $(@D) && $(CC) $(BASE) $(WARN) $(CFLAGS) -c -o $@ $<
 $(PB) $(ROWS) $(GRAM): %.o: %.c | $(GEN_H) ; $(CC) $(BASE) -w $(CFLAGS) -c -o $@ $< # written by tools: no house warnings
@@ -56,7 +59,7 @@ $(OUT)/liaison-codes.h: proto/liaison.proto # enum Code under its C names; insta
 	@mkdir -p $(@D) && awk 'BEGIN {print "#pragma once\nenum liaison_code {"} /^enum Code/ {on = 1} /^}/ {on = 0} \
 	    on && $$2 == "=" {sub(/^CODE_/, "", $$1); print "    LIAISON_" $$1 " = " $$3 + 0 ","} END {print "};"}' $< >$@
 
-check: layers all $(UNITS)
+check: layers all $(UNITS) $(BENCHES) $(FAULTS)
 	@OUT=$(OUT) tests/run $(UNITS) $(E2E)
 test: testdeps ; $(MAKE) check
 demo: deps ; $(MAKE) all && OUT=$(OUT) tests/e2e/demo
