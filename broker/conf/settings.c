@@ -3,79 +3,13 @@
 #include <arpa/inet.h>
 #include <inttypes.h>
 
+#include "broker/conf/limits.h"
 #include "broker/conf/suggest.h"
 #include "broker/conf/units.h"
 
 enum { HINT_MAX = 300, USER_MAX = 32 };
 
 static const uint64_t KI = 1 << 10, MI = 1 << 20, GI = 1 << 30;
-
-/* ---------------------------------------------------------------- limits */
-
-enum limit_unit { UNIT_BYTES, UNIT_COUNT, UNIT_TIME };
-
-#define AT(field) offsetof(struct conf_limits, field)
-
-static const struct limit {
-    const char *name;
-    enum limit_unit unit;
-    size_t at;
-    uint64_t usual, least, most;
-    const char *help;
-} LIMITS[] = {
-    {"message", UNIT_BYTES, AT(message_bytes), 1 << 20, 4 << 10, 16 << 20,
-     "bytes of one message"},
-    {"sections", UNIT_COUNT, AT(sections), 32, 1, RULES_SECTIONS_MAX,
-     "sections of one referral"},
-    {"window", UNIT_COUNT, AT(window), 64, 1, 1024,
-     "calls of one session without an answer yet"},
-    {"credit", UNIT_BYTES, AT(credit_bytes), 1 << 20, 64 << 10, 64 << 20,
-     "bytes that one session may leave unread"},
-    {"tls-timeout", UNIT_TIME, AT(tls_timeout_ms), 5000, 100, 60000,
-     "to finish the TLS handshake"},
-    {"zmtp-timeout", UNIT_TIME, AT(zmtp_timeout_ms), 2000, 100, 60000,
-     "to finish the ZMTP handshake after that"},
-    {"hello-timeout", UNIT_TIME, AT(hello_timeout_ms), 2000, 100, 60000,
-     "to say Hello after that"},
-    {"idle", UNIT_TIME, AT(idle_ms), 60000, 1000, 3600000, "silence that ends a session"},
-    {"ping", UNIT_TIME, AT(ping_ms), 20000, 500, 3600000,
-     "silence after which the broker asks"},
-    {"lease", UNIT_TIME, AT(lease_ms), 60000, 1000, 3600000,
-     "to acknowledge a delivery before it is sent again"},
-    {"sessions", UNIT_COUNT, AT(sessions), 4096, 1, 65536, "sessions at once"},
-    {"sessions-per-agency", UNIT_COUNT, AT(sessions_per_agency), 256, 1, 65536,
-     "of one agency"},
-    {"sessions-per-address", UNIT_COUNT, AT(sessions_per_address), 1024, 1, 65536,
-     "from one address"},
-    {"handshakes", UNIT_COUNT, AT(handshakes), 64, 1, 65536,
-     "handshakes in progress at once"},
-    {"page", UNIT_COUNT, AT(page), 200, 1, 1000, "rows of one page"},
-};
-
-enum { N_LIMITS = sizeof LIMITS / sizeof *LIMITS };
-
-static uint64_t *limit_field(struct conf_limits *l, const struct limit *limit)
-{
-    return (uint64_t *)((char *)l + limit->at);
-}
-
-static const char *limit_show(const struct limit *limit, uint64_t value, char out[32])
-{
-    if (limit->unit == UNIT_TIME)
-        return units_show_time(value, out);
-    if (limit->unit == UNIT_BYTES)
-        return units_show_size(value, out);
-    snprintf(out, 32, "%" PRIu64, value);
-    return out;
-}
-
-static bool limit_read(const struct limit *limit, const char *text, uint64_t *value)
-{
-    if (limit->unit == UNIT_TIME)
-        return units_time(text, value);
-    return limit->unit == UNIT_BYTES ? units_size(text, value)
-                                     : units_number(text, value);
-}
 
 /* ---------------------------------------------------------------- taking settings */
 
@@ -382,10 +316,10 @@ static const struct limit *find_limit(const struct job *j, const struct text *na
     char hint[HINT_MAX];
     struct suggest s = suggest_for(name->s);
 
-    for (size_t i = 0; i < N_LIMITS; i++) {
-        if (strcmp(LIMITS[i].name, name->s) == 0)
-            return &LIMITS[i];
-        suggest_try(&s, LIMITS[i].name);
+    for (size_t i = 0; limits_at(i) != NULL; i++) {
+        if (strcmp(limits_at(i)->name, name->s) == 0)
+            return limits_at(i);
+        suggest_try(&s, limits_at(i)->name);
     }
     report_error(j->t->report, name->at,
                  "unknown limit \"%s\"; expected one that liaisond --help lists%s",
@@ -421,14 +355,14 @@ static void take_limit(struct job *j)
 
     if (t == NULL || !take_end(j) || limit_twice(j, name))
         return;
-    if (limit_read(limit, t->s, &value) && value >= limit->least && value <= limit->most)
-        *limit_field(&j->c->limits, limit) = value;
+    if (limits_read(limit, t->s, &value))
+        *limits_field(&j->c->limits, limit) = value;
     else
         report_error(j->t->report, t->at,
                      "\"%s\" does not fit limit %s; expected %s, from %s to %s", t->s,
                      limit->name, LOOKS[limit->unit],
-                     limit_show(limit, limit->least, least),
-                     limit_show(limit, limit->most, most));
+                     limits_show(limit, limit->least, least),
+                     limits_show(limit, limit->most, most));
 }
 
 /* ---------------------------------------------------------------- the table */
@@ -512,8 +446,8 @@ void settings_take(struct tree *t, const struct conf_source *source, struct conf
 
     c->log = LOG_INFO_;
     c->gates = 1;
-    for (size_t i = 0; i < N_LIMITS; i++)
-        *limit_field(&c->limits, &LIMITS[i]) = LIMITS[i].usual;
+    for (size_t i = 0; limits_at(i) != NULL; i++)
+        *limits_field(&c->limits, limits_at(i)) = limits_at(i)->usual;
     for (size_t i = 0; i < t->n_set && !report_full(t->report); i++) {
         const struct tree_setting *given = &t->set[i];
         size_t number = setting_number(given->name.s);
@@ -537,73 +471,10 @@ void settings_take(struct tree *t, const struct conf_source *source, struct conf
 
 void conf_print_settings(FILE *out)
 {
-    char usual[32], least[32], most[32];
-
     fputs("Settings (* must be given):\n", out);
     for (size_t i = 0; i < N_SETTINGS; i++)
         fprintf(out, "%c %s %s\n      %s\n", SETTINGS[i].required ? '*' : ' ',
                 SETTINGS[i].name, SETTINGS[i].args, SETTINGS[i].help);
     fputs("\nLimits (limit NAME VALUE):\n", out);
-    for (size_t i = 0; i < N_LIMITS; i++)
-        fprintf(out, "  %-21s %6s  (%s to %s)  %s\n", LIMITS[i].name,
-                limit_show(&LIMITS[i], LIMITS[i].usual, usual),
-                limit_show(&LIMITS[i], LIMITS[i].least, least),
-                limit_show(&LIMITS[i], LIMITS[i].most, most), LIMITS[i].help);
-}
-
-static void print_limits(FILE *out)
-{
-    char usual[32];
-
-    for (size_t i = 0; i < N_LIMITS; i++)
-        fprintf(out, "# limit %-21s %-6s # %s\n", LIMITS[i].name,
-                limit_show(&LIMITS[i], LIMITS[i].usual, usual), LIMITS[i].help);
-}
-
-static const char TEMPLATE_SETTINGS[] =
-    "# ---- liaisond.conf: settings. A statement begins at the left margin; indented "
-    "lines continue it. Paths are relative to\n"
-    "# this file. `liaisond check FILE` says what is wrong; `liaisond --help` lists "
-    "every setting.\n"
-    "\n"
-    "listen 0.0.0.0 port 7443\n"
-    "store \"lmdb:/var/lib/liaison/store\" key \"/var/lib/liaison/store.key\" map 16G "
-    "reserve 64M\n"
-    "certificate \"broker.crt\"          # with its issuing certificates after it\n"
-    "key \"broker.key\"                  # 0600\n"
-    "ca \"ca.crt\"                       # root and issuing certificates\n"
-    "crl \"ca.crl\"                      # one list per issuer; SIGHUP reads it again\n"
-    "directory \"directory\"             # published sealing certificates\n"
-    "# rules \"rules.conf\"              # the rules below may stand in a file of their "
-    "own\n"
-    "# user liaison                    # who to become once sockets and keys are open\n"
-    "# log info                        # debug, info, warn, error\n"
-    "# gates 1                         # threads that talk to peers\n";
-
-static const char TEMPLATE_RULES[] =
-    "\n"
-    "# ---- rules.conf: who may send what to whom. Nothing passes unless an allow says "
-    "so; a deny beats every allow; the order\n"
-    "# of lines decides nothing. Kinds, purposes, bases, categories and sections are "
-    "words of your own.\n"
-    "\n"
-    "network \"practicies.example\"\n"
-    "keep 2y                           # after the last move\n"
-    "\n"
-    "agency fr/lyon/prison     kind prison     area fr/lyon\n"
-    "agency fr/lyon/probation  kind probation  area fr/lyon\n"
-    "auditor fr/dpa            of area fr      # reads the audit trail of this area; `of "
-    "any`: of all\n"
-    "\n"
-    "# A prison tells probation of the same area who is about to leave.\n"
-    "allow transfer \"release-handover\" from kind prison to kind probation within area\n"
-    "      purpose { reintegration } basis { court-order, law }\n"
-    "      sections { identity, custody, needs }\n"
-    "      reveal on accept  return { outcome }  max-size 256K\n";
-
-void conf_print_template(FILE *out)
-{
-    fputs(TEMPLATE_SETTINGS, out);
-    print_limits(out);
-    fputs(TEMPLATE_RULES, out);
+    limits_print(out);
 }
