@@ -10,6 +10,8 @@ static int print_json(const Liaison__V1__LedgerEntry *e)
 {
     json_t *o = NULL;
     enum liaison_code code = json_print(&e->base, &o);
+    if (code == LIAISON_OK && e->seq == 0) /* a default, and still this entry's number */
+        json_object_set_new(o, "seq", json_integer(0));
     char *line =
         code == LIAISON_OK ? json_dumps(o, JSON_COMPACT | JSON_PRESERVE_ORDER) : NULL;
 

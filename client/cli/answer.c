@@ -42,7 +42,7 @@ static int say_json(enum liaison_code code, const struct liaison_answer *a,
                     const char *id, json_t *o)
 {
     uint64_t ns = liaison_answer_time_ns(a);
-    char time[40] = "";
+    char time[40] = "", word[64] = "";
 
     if (ns != 0)
         json_time_text(ns / 1000000000, (uint32_t)(ns % 1000000000), 9, time,
@@ -50,7 +50,9 @@ static int say_json(enum liaison_code code, const struct liaison_answer *a,
     json_object_set_new(o, "result", json_string(liaison_answer_kind(a)));
     json_object_set_new(o, "id", json_string(id));
     if (code != LIAISON_OK) {
-        json_object_set_new(o, "code", json_string(err_name(code)));
+        json_object_set_new(o, "code",
+                            json_string(json_word(&liaison__v1__code__descriptor,
+                                                  (int)code, word, sizeof word)));
         json_object_set_new(o, "text", json_string(liaison_answer_text(a)));
         json_object_set_new(o, "rules", answer_rules_json(a));
     } else {
