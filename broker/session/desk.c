@@ -50,8 +50,12 @@ void gate_bury(struct session *s)
     if (s->listed[LIST_DEAD])
         return;
     unlist(s, LIST_RUN);
+    unlist(s, LIST_STALLED);
     unlist(s, LIST_DIRTY);
     timers_remove(s->gate->timers, &s->timer);
+    s->gate->unanswered -=
+        s->unanswered; /* the core owes no answers to those who have left */
+    s->gate->held_bytes -= s->unanswered_bytes;
     if (s->agency[0] != 0)
         tally_drop(s->gate->agencies, slice_text(s->agency));
     gate_list(s, LIST_DEAD);

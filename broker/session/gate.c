@@ -75,10 +75,6 @@ static void take(struct gate *g, struct call *c)
         call_free(c);
         return;
     }
-    if (c->kind == CALL_ANSWER && g->unanswered > 0) {
-        g->unanswered--;
-        g->held_bytes -= c->frame_bytes < g->held_bytes ? c->frame_bytes : g->held_bytes;
-    }
     s = door_find(g, c->session);
     if (s == NULL || s->state == SESSION_OVER)
         call_free(c); /* it has left */
@@ -110,7 +106,7 @@ static void run_sessions(struct gate *g)
     struct session *last = g->lists[LIST_RUN].last, *s = NULL;
 
     g->shaken = 0;
-    for (int i = 0; i < SESSIONS_PER_TURN && s != last && !gate_stalled(g); i++) {
+    for (int i = 0; i < SESSIONS_PER_TURN && s != last; i++) {
         s = desk_first(g, LIST_RUN);
         if (s == NULL)
             break;
@@ -119,6 +115,14 @@ static void run_sessions(struct gate *g)
         else
             session_turn(s);
     }
+}
+
+/* The core has room again: those that waited for it go on. */
+static void run_stalled(struct gate *g)
+{
+    for (struct session *s;
+         !gate_stalled(g) && (s = desk_first(g, LIST_STALLED)) != NULL;)
+        gate_list(s, LIST_RUN);
 }
 
 static void flush_sessions(struct gate *g)
@@ -252,9 +256,8 @@ static void dispatch(struct gate *g, const struct epoll_event *e)
 
 static int wait_ms(const struct gate *g, int64_t until)
 {
-    bool more = g->lists[LIST_RUN].first != NULL && !gate_stalled(g);
-
-    if (more || g->check_next < g->set.sessions || until <= g->now_ms)
+    if (g->lists[LIST_RUN].first != NULL || g->check_next < g->set.sessions ||
+        until <= g->now_ms)
         return 0;
     if (g->chain != NULL && g->now_ms + RETRY_MS < until)
         until = g->now_ms + RETRY_MS;
@@ -272,6 +275,7 @@ static int64_t turn(struct gate *g)
     const struct timer *first;
 
     take_all(g);
+    run_stalled(g);
     run_sessions(g);
     check_again(g);
     run_timers(g);

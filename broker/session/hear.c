@@ -235,7 +235,7 @@ static void read_turn(struct session *s)
     link_borrow(s->link, &g->spare);
     for (bool more = true; more;) {
         if (gate_stalled(g)) {
-            gate_list(s, LIST_RUN);
+            gate_list(s, LIST_STALLED);
             break;
         }
         if (!session_may_read(s)) {
@@ -307,6 +307,8 @@ void session_check_again(struct session *s)
 
 void session_gone(struct session *s)
 {
-    if (!session_may_read(s) && s->state != SESSION_TLS)
+    bool read_soon = session_may_read(s) && !gate_stalled(s->gate);
+
+    if (!read_soon && s->state != SESSION_TLS)
         session_fire(s, EVENT_LOST, (struct session_cause){.code = LIAISON_CLOSED});
 }

@@ -45,6 +45,8 @@ void session_take(struct session *s, struct call *c)
             c->frame_bytes < s->unanswered_bytes ? c->frame_bytes : s->unanswered_bytes;
         s->unanswered--;
         s->unanswered_bytes -= bytes;
+        s->gate->unanswered--;
+        s->gate->held_bytes -= bytes;
     }
     session_fire(s, event, (struct session_cause){.call = c});
     resume(s);

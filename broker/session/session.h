@@ -44,7 +44,13 @@ struct session_cause {
         call; /* HELLO, OTHER, CALL: the peer's; ANSWER, PUSH: the core's. The action takes it */
 };
 
-enum session_list { LIST_RUN, LIST_DIRTY, LIST_DEAD, LIST__COUNT };
+enum session_list {
+    LIST_RUN,     /* has something to read or to do */
+    LIST_STALLED, /* would be read if the core had room */
+    LIST_DIRTY,   /* has something to write */
+    LIST_DEAD,    /* over, to be freed */
+    LIST__COUNT
+};
 
 struct session {
     struct timer timer; /* first: the heap gives it back as the session */

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdarg.h>
@@ -95,10 +96,12 @@ struct peer {
 static inline void peer_dial(struct peer *p, const struct sockaddr_in *where)
 {
     struct timeval wait = {.tv_sec = PEER_WAIT_S};
+    int on = 1;
 
     *p = (struct peer){.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
     setsockopt(p->fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
     setsockopt(p->fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
+    setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     assert_int_equal(connect(p->fd, (const struct sockaddr *)where, sizeof *where), 0);
     zmtp_init(&p->zmtp, ZMTP_CLIENT, 1 << 24);
 }
