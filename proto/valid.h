@@ -30,7 +30,7 @@ bool valid_utf8(struct slice bytes);
 
 /* Checks that every field of an envelope is there and has an allowed form; nothing about rules or signatures.
  *
- * On error *why names the field, a constant string such as "envelope.case_id: 16 bytes wanted".
+ * On error *why names the field, a constant string such as "envelope.case_id: 16 bytes wanted"; else it is NULL.
  * Errors: LIAISON_FIELD; LIAISON_ID (not a UUIDv7); LIAISON_UNSUPPORTED (a type or version that is for later). */
 MUST_CHECK
 enum liaison_code valid_envelope(const Liaison__V1__Envelope *e, const char **why);

@@ -168,7 +168,10 @@ enum liaison_code valid_envelope(const Liaison__V1__Envelope *e, const char **wh
     if ((code = choices_ok(e, why)) != LIAISON_OK ||
         (e->caused_by != NULL && (code = reference_ok(e->caused_by, why)) != LIAISON_OK))
         return code;
-    return supported(e, why);
+    code = supported(e, why);
+    if (code == LIAISON_OK)
+        *why = NULL;
+    return code;
 }
 
 enum liaison_code valid_action(const Liaison__V1__Action *a, const char **why)
@@ -195,7 +198,10 @@ enum liaison_code valid_action(const Liaison__V1__Action *a, const char **why)
         *why = "action: expected_version and created_unix_ms are wanted";
         return LIAISON_FIELD;
     }
-    return digests_ok(a->digests, a->n_digests, why) ? LIAISON_OK : LIAISON_FIELD;
+    if (!digests_ok(a->digests, a->n_digests, why))
+        return LIAISON_FIELD;
+    *why = NULL;
+    return LIAISON_OK;
 }
 
 enum liaison_code valid_signature(const Liaison__V1__Signature *s, const char **why)
@@ -209,6 +215,7 @@ enum liaison_code valid_signature(const Liaison__V1__Signature *s, const char **
     for (size_t i = 0; i < s->n_path; i++)
         if (!bytes_are(s->path[i], HASH_BYTES))
             return LIAISON_FIELD;
+    *why = NULL;
     return LIAISON_OK;
 }
 
@@ -288,5 +295,6 @@ enum liaison_code valid_sections(struct hash *h, struct arena *a,
             return LIAISON_DIGEST;
         }
     }
+    *why = NULL;
     return LIAISON_OK;
 }

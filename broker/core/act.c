@@ -225,7 +225,10 @@ static Liaison__V1__Event denied_event(const struct call *c)
 static void refuse(struct batch *b, struct call *c, struct session *s,
                    const struct moved *m)
 {
-    struct denial d = {.code = m->code, .text = m->text, .event = denied_event(c)};
+    struct denial d = {.code = m->code,
+                       .text = m->text,
+                       .event = denied_event(c),
+                       .counterpart = m->other};
     const Liaison__V1__Action *a = c->action;
 
     if (a != NULL) {
