@@ -26,7 +26,7 @@ struct pki {
 
 static const char *pki_path(const struct pki *p, const char *file)
 {
-    static char paths[8][128]; /* enough for one call's arguments */
+    static char paths[8][256]; /* enough for one call's arguments */
     static unsigned next;
     char *path = paths[next++ % 8];
 
