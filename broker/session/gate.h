@@ -2,7 +2,8 @@
 /* A gate: one thread that lets peers in, holds their conversations, judges their calls first, and hands them to the core.
  *
  * main makes the gate, starts a thread on gate_run(), and may call gate_stop() and gate_reload_trust() from elsewhere.
- * Limits count per gate. Source: PROTOCOL.md, "Framing", "Calls", "Limits". */
+ * Limits count per gate. The core gives every CALL_OPENED and CALL_FRAME of a live session back as one CALL_ANSWER, the same
+ * struct with frame_bytes as it was: by it the gate opens the window again. Source: PROTOCOL.md, "Framing", "Calls", "Limits". */
 #include <openssl/ssl.h>
 
 #include "broker/rules/rules.h"
