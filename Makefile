@@ -44,7 +44,7 @@ $(OUT)/libliaison.so.1: $(LIB) client/lib/liaison.map
 	    -o $@ $(LIB) $(shell pkg-config --libs openssl libprotobuf-c)
 $(UNITS) $(FUZZERS) $(BENCHES) $(OUT)/tests/fault/traffic: %: %.o $(OUT)/parts.a
 $(OUT)/tests/fault/liaisond-lying: $(OUT)/tests/fault/lying_commit.o $(OUT)/broker/main.o $(OUT)/parts.a # for 04-kill9 alone
-$(OUT)/tests/fault/liaisond-lying: LDLIBS += $(patsubst %,-Wl$(COMMA)--wrap=store_%,begin commit abort close)
+$(OUT)/tests/fault/liaisond-lying: LDLIBS += $(patsubst %,-Xlinker --wrap=store_%,begin commit abort close)
 $(UNITS): LDLIBS += -lcmocka
 $(FUZZERS): LDLIBS += -fsanitize=fuzzer
 $(OUT)/tests/unit/test_store: LDLIBS += -Wl,--wrap=mdb_txn_commit

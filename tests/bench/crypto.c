@@ -52,15 +52,21 @@ static void set_up(struct bench *b, const char *profile)
 
     b->hash = hash_new();
     must(seal_new(&b->seal), "seal_new");
-    must(tls_trust_load("practicies.example", file(profile, "ca.crt", path), file(profile, "crl.pem", crl), time(NULL),
-                        &b->trust, why, sizeof why),
+    must(tls_trust_load("practicies.example", file(profile, "ca.crt", path),
+                        file(profile, "crl.pem", crl), time(NULL), &b->trust, why,
+                        sizeof why),
          why);
     must(sign_verifier_new(b->trust, &b->verifier), "sign_verifier_new");
-    must(tls_load_key(file(profile, "sign.key", path), &b->sign_key, why, sizeof why), why);
-    must(tls_load_key(file(profile, "seal.key", path), &b->seal_key, why, sizeof why), why);
-    must(tls_load_certificate(file(profile, "sign.crt", path), &b->certificate, &b->certificate_len, why, sizeof why),
+    must(tls_load_key(file(profile, "sign.key", path), &b->sign_key, why, sizeof why),
          why);
-    must(tls_load_certificate(file(profile, "seal.crt", path), &der, &len, why, sizeof why), why);
+    must(tls_load_key(file(profile, "seal.key", path), &b->seal_key, why, sizeof why),
+         why);
+    must(tls_load_certificate(file(profile, "sign.crt", path), &b->certificate,
+                              &b->certificate_len, why, sizeof why),
+         why);
+    must(tls_load_certificate(file(profile, "seal.crt", path), &der, &len, why,
+                              sizeof why),
+         why);
     must(seal_reader_new(b->seal, slice(der, len), &b->own), "seal_reader_new");
     OPENSSL_free(der);
 }
@@ -68,14 +74,16 @@ static void set_up(struct bench *b, const char *profile)
 static void sealing(struct bench *b, double *seal_us, double *open_us)
 {
     static const uint8_t ID[16] = {1};
-    const struct seal_place place = {"practicies.example", "fr/load/source-01", "fr/load/sink-01", "needs", ID};
+    const struct seal_place place = {"practicies.example", "fr/load/source-01",
+                                     "fr/load/sink-01", "needs", ID};
     struct arena *a = arena_new();
     Liaison__V1__Section **sections = member_alloc(b->n, sizeof *sections);
     uint8_t *body = member_alloc(1, b->bytes + 1);
     uint64_t begin = member_now_ns();
 
     for (size_t i = 0; i < b->n; i++)
-        must(seal_section(b->seal, b->own, &place, "text/plain", slice(body, b->bytes), a, &sections[i]),
+        must(seal_section(b->seal, b->own, &place, "text/plain", slice(body, b->bytes), a,
+                          &sections[i]),
              "seal_section");
     *seal_us = each_us(begin, b->n);
     begin = member_now_ns();
@@ -83,7 +91,9 @@ static void sealing(struct bench *b, double *seal_us, double *open_us)
         struct seal_content content = {0};
         const char *why = "";
 
-        must(seal_section_open(b->seal, b->own, b->seal_key, sections[i], &place, &content, &why), why);
+        must(seal_section_open(b->seal, b->own, b->seal_key, sections[i], &place,
+                               &content, &why),
+             why);
         seal_content_free(&content);
     }
     *open_us = each_us(begin, b->n);
@@ -101,7 +111,8 @@ static void verify(struct bench *b, struct slice message, struct sign_part *part
     s.signature = (ProtobufCBinaryData){part->signature_len, part->signature};
     s.index = part->index;
     s.size = part->size;
-    must(sign_verify(b->verifier, SIGN_REFERRAL, message, &s, time(NULL), &who), "sign_verify");
+    must(sign_verify(b->verifier, SIGN_REFERRAL, message, &s, time(NULL), &who),
+         "sign_verify");
 }
 
 static void signing(struct bench *b, double *sign_us, double *verify_us)
@@ -113,7 +124,8 @@ static void signing(struct bench *b, double *sign_us, double *verify_us)
 
     for (size_t i = 0; i < b->n; i++) {
         be32_put(message, (uint32_t)i);
-        must(sign_burst(b->hash, b->sign_key, SIGN_REFERRAL, &m, 1, &parts[i]), "sign_burst");
+        must(sign_burst(b->hash, b->sign_key, SIGN_REFERRAL, &m, 1, &parts[i]),
+             "sign_burst");
     }
     *sign_us = each_us(begin, b->n);
     be32_put(message, 0);
@@ -141,8 +153,8 @@ int main(int argc, char *argv[])
     set_up(&b, argv[1]);
     sealing(&b, &seal_us, &open_us);
     signing(&b, &sign_us, &verify_us);
-    printf("{\"seal_us\":%.3f,\"open_us\":%.3f,\"sign_us\":%.3f,\"verify_us\":%.3f}\n", seal_us, open_us, sign_us,
-           verify_us);
+    printf("{\"seal_us\":%.3f,\"open_us\":%.3f,\"sign_us\":%.3f,\"verify_us\":%.3f}\n",
+           seal_us, open_us, sign_us, verify_us);
     sign_verifier_free(b.verifier);
     tls_trust_free(b.trust);
     seal_reader_free(b.own);

@@ -138,14 +138,16 @@ static void reset(struct load *x, const char *address, bool receiving)
 /* Signs all that the window has room for with one signature, and sends it. */
 static void fill_window(struct load *x, struct sender *s)
 {
-    size_t room = WINDOW - s->flying, left = x->each - s->next, n = room < left ? room : left;
+    size_t room = WINDOW - s->flying, left = x->each - s->next,
+           n = room < left ? room : left;
     uint64_t call;
 
     if (n == 0)
         return;
     member_must(s->l, liaison_sign(s->l, s->referrals + s->next, n), "sign");
     for (size_t i = 0; i < n; i++)
-        member_must(s->l, liaison_send_submit(s->l, s->referrals[s->next + i], 0, &call), "submit");
+        member_must(s->l, liaison_send_submit(s->l, s->referrals[s->next + i], 0, &call),
+                    "submit");
     s->next += n;
     s->flying += n;
     x->bursts++;
@@ -155,7 +157,8 @@ static void take_accepted(struct load *x, struct sender *s, struct liaison_answe
 {
     if (liaison_answer_call(a) == 0)
         member_die("a sender was delivered something");
-    if (liaison_answer_code(a) != LIAISON_OK || strcmp(liaison_answer_kind(a), "accepted") != 0)
+    if (liaison_answer_code(a) != LIAISON_OK ||
+        strcmp(liaison_answer_kind(a), "accepted") != 0)
         member_die("submit: %s: %s", liaison_answer_kind(a), liaison_answer_text(a));
     s->flying--;
     x->times[x->accepted++] = liaison_answer_time_ns(a);
@@ -170,7 +173,8 @@ static void acknowledge(struct load *x, struct recipient *r)
     struct flight *f = &r->acks[r->n_acks++];
 
     f->n = r->waiting;
-    member_must(r->l, liaison_send_ack(r->l, r->mailbox, r->lease, r->waiting, &f->call), "ack");
+    member_must(r->l, liaison_send_ack(r->l, r->mailbox, r->lease, r->waiting, &f->call),
+                "ack");
     r->waiting = 0;
     x->ack_calls++;
 }
@@ -253,8 +257,9 @@ static void run_until(struct load *x, const size_t *count)
         if (*count != before)
             moved = member_now_ns();
         else if (member_now_ns() - moved > STALL_MS * UINT64_C(1000000))
-            member_die("nothing moved for %d ms: %zu accepted, %zu delivered, %zu acknowledged of %zu", STALL_MS,
-                       x->accepted, x->delivered, x->acked, x->total);
+            member_die("nothing moved for %d ms: %zu accepted, %zu delivered, %zu "
+                       "acknowledged of %zu",
+                       STALL_MS, x->accepted, x->delivered, x->acked, x->total);
         before = *count;
     }
 }
@@ -294,7 +299,8 @@ static void seal(struct load *x, const char *address)
         }
         liaison_close(s->l);
     }
-    printf("{\"sealed\":%zu,\"seconds\":%.6f}\n", x->total, (double)(member_now_ns() - begin) / 1e9);
+    printf("{\"sealed\":%zu,\"seconds\":%.6f}\n", x->total,
+           (double)(member_now_ns() - begin) / 1e9);
 }
 
 static void flow(struct load *x, const char *address, bool receiving)
@@ -305,8 +311,8 @@ static void flow(struct load *x, const char *address, bool receiving)
     run_until(x, receiving ? &x->acked : &x->accepted);
     double seconds = (double)(member_now_ns() - begin) / 1e9;
 
-    printf("{\"n\":%zu,\"seconds\":%.6f,\"bursts\":%zu,\"commits\":%zu,\"acks\":%zu}\n", x->total, seconds, x->bursts,
-           distinct(x->times, x->accepted), x->ack_calls);
+    printf("{\"n\":%zu,\"seconds\":%.6f,\"bursts\":%zu,\"commits\":%zu,\"acks\":%zu}\n",
+           x->total, seconds, x->bursts, distinct(x->times, x->accepted), x->ack_calls);
 }
 
 static void latency(struct load *x, const char *address, size_t n)
@@ -329,15 +335,16 @@ static void latency(struct load *x, const char *address, size_t n)
         liaison_answer_free(a);
     }
     qsort(took, n, sizeof *took, rising);
-    printf("{\"n\":%zu,\"p50_us\":%.1f,\"p99_us\":%.1f,\"max_us\":%.1f}\n", n, (double)took[n / 2] / 1e3,
-           (double)took[n * 99 / 100] / 1e3, (double)took[n - 1] / 1e3);
+    printf("{\"n\":%zu,\"p50_us\":%.1f,\"p99_us\":%.1f,\"max_us\":%.1f}\n", n,
+           (double)took[n / 2] / 1e3, (double)took[n * 99 / 100] / 1e3,
+           (double)took[n - 1] / 1e3);
     free(took);
 }
 
 static void command(struct load *x, char *line)
 {
-    char *save = NULL, *what = strtok_r(line, " \n", &save), *address = strtok_r(NULL, " \n", &save),
-         *n = strtok_r(NULL, " \n", &save);
+    char *save = NULL, *what = strtok_r(line, " \n", &save),
+         *address = strtok_r(NULL, " \n", &save), *n = strtok_r(NULL, " \n", &save);
 
     if (what == NULL || address == NULL)
         member_die("a command wants a word and an address");

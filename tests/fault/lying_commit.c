@@ -10,15 +10,19 @@
 
 enum { LIE_MS = 100 };
 
-enum liaison_code __real_store_begin(struct store *s, const struct store_head *expected, enum store_use use,
-                                     struct store_batch **out);
-enum liaison_code __real_store_commit(struct store_batch *b, const struct store_head *next, const uint8_t batch_id[16]);
+enum liaison_code __real_store_begin(struct store *s, const struct store_head *expected,
+                                     enum store_use use, struct store_batch **out);
+enum liaison_code __real_store_commit(struct store_batch *b,
+                                      const struct store_head *next,
+                                      const uint8_t batch_id[16]);
 void __real_store_abort(struct store_batch *b);
 void __real_store_close(struct store *s);
 
-enum liaison_code __wrap_store_begin(struct store *s, const struct store_head *expected, enum store_use use,
-                                     struct store_batch **out);
-enum liaison_code __wrap_store_commit(struct store_batch *b, const struct store_head *next, const uint8_t batch_id[16]);
+enum liaison_code __wrap_store_begin(struct store *s, const struct store_head *expected,
+                                     enum store_use use, struct store_batch **out);
+enum liaison_code __wrap_store_commit(struct store_batch *b,
+                                      const struct store_head *next,
+                                      const uint8_t batch_id[16]);
 void __wrap_store_abort(struct store_batch *b);
 void __wrap_store_close(struct store *s);
 
@@ -46,8 +50,8 @@ static enum liaison_code confess(void)
     return b == NULL ? LIAISON_OK : __real_store_commit(b, &lie.next, lie.id);
 }
 
-enum liaison_code __wrap_store_begin(struct store *s, const struct store_head *expected, enum store_use use,
-                                     struct store_batch **out)
+enum liaison_code __wrap_store_begin(struct store *s, const struct store_head *expected,
+                                     enum store_use use, struct store_batch **out)
 {
     enum liaison_code code;
 
@@ -59,7 +63,9 @@ enum liaison_code __wrap_store_begin(struct store *s, const struct store_head *e
     return code == LIAISON_OK ? __real_store_begin(s, expected, use, out) : code;
 }
 
-enum liaison_code __wrap_store_commit(struct store_batch *b, const struct store_head *next, const uint8_t batch_id[16])
+enum liaison_code __wrap_store_commit(struct store_batch *b,
+                                      const struct store_head *next,
+                                      const uint8_t batch_id[16])
 {
     if (store_failed(b) != LIAISON_OK)
         return __real_store_commit(b, next, batch_id);

@@ -10,7 +10,8 @@
 
 #include "client/lib/liaison.h"
 
-__attribute__((noreturn, format(printf, 1, 2))) static inline void member_die(const char *format, ...)
+__attribute__((noreturn, format(printf, 1, 2))) static inline void
+member_die(const char *format, ...)
 {
     va_list args;
 
@@ -22,10 +23,12 @@ __attribute__((noreturn, format(printf, 1, 2))) static inline void member_die(co
     exit(1);
 }
 
-static inline void member_must(struct liaison *l, enum liaison_code code, const char *what)
+static inline void member_must(struct liaison *l, enum liaison_code code,
+                               const char *what)
 {
     if (code != LIAISON_OK)
-        member_die("%s: %s: %s", what, liaison_code_name(code), l == NULL ? "" : liaison_errmsg(l));
+        member_die("%s: %s: %s", what, liaison_code_name(code),
+                   l == NULL ? "" : liaison_errmsg(l));
 }
 
 static inline void *member_alloc(size_t n, size_t size)
@@ -46,7 +49,8 @@ static inline uint64_t member_now_ns(void)
 }
 
 /* The profile's folder: PROFILES/NAME, slashes as dots. */
-static inline void member_folder(const char *profiles, const char *name, char *out, size_t out_len)
+static inline void member_folder(const char *profiles, const char *name, char *out,
+                                 size_t out_len)
 {
     int base = snprintf(out, out_len, "%s/", profiles);
 
@@ -57,12 +61,17 @@ static inline void member_folder(const char *profiles, const char *name, char *o
 }
 
 /* A handle for the agency `name`, not connected; `broker` may be set later. */
-static inline struct liaison *member_new(const char *profiles, const char *name, const char *broker)
+static inline struct liaison *member_new(const char *profiles, const char *name,
+                                         const char *broker)
 {
     static const struct {
         const char *key, *file;
-    } FILES[] = {{"ca", "ca.crt"},         {"crl", "crl.pem"},           {"sign_certificate", "sign.crt"},
-                 {"sign_key", "sign.key"}, {"seal_certificate", "seal.crt"}, {"seal_key", "seal.key"}};
+    } FILES[] = {{"ca", "ca.crt"},
+                 {"crl", "crl.pem"},
+                 {"sign_certificate", "sign.crt"},
+                 {"sign_key", "sign.key"},
+                 {"seal_certificate", "seal.crt"},
+                 {"seal_key", "seal.key"}};
     char folder[1024], path[1100];
     struct liaison *l = NULL;
 
@@ -82,11 +91,13 @@ static inline struct liaison *member_new(const char *profiles, const char *name,
 }
 
 /* An unsealed referral to `to` with one section, "needs", of these bytes; its rules are those of tests/lib/stage.py. */
-static inline struct liaison_referral *member_draft(struct liaison *l, const char *to, const void *body, size_t len)
+static inline struct liaison_referral *member_draft(struct liaison *l, const char *to,
+                                                    const void *body, size_t len)
 {
     static const char *const FIELDS[][2] = {
-        {"type", "referral"},        {"category", "load"}, {"subject_category", "convicted"}, {"minor", "no"},
-        {"regime", "gdpr"},          {"informed", "yes"},  {"urgency", "days-7"},
+        {"type", "referral"},  {"category", "load"}, {"subject_category", "convicted"},
+        {"minor", "no"},       {"regime", "gdpr"},   {"informed", "yes"},
+        {"urgency", "days-7"},
     };
     struct liaison_referral *r = NULL;
 
@@ -94,6 +105,7 @@ static inline struct liaison_referral *member_draft(struct liaison *l, const cha
     member_must(l, liaison_referral_set(r, "to", to), "to");
     for (size_t i = 0; i < sizeof FIELDS / sizeof *FIELDS; i++)
         member_must(l, liaison_referral_set(r, FIELDS[i][0], FIELDS[i][1]), FIELDS[i][0]);
-    member_must(l, liaison_referral_section(r, "needs", "text/plain", body, len), "section");
+    member_must(l, liaison_referral_section(r, "needs", "text/plain", body, len),
+                "section");
     return r;
 }
