@@ -248,12 +248,14 @@ static void *run_core(void *arg)
 {
     struct broker *b = arg;
 
+    pthread_setname_np(pthread_self(), "liaison-core");
     b->core_ended = core_run(b->core);
     return NULL;
 }
 
 static void *run_gate(void *arg)
 {
+    pthread_setname_np(pthread_self(), "liaison-gate");
     gate_run(arg);
     return NULL;
 }

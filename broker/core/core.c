@@ -30,6 +30,18 @@ static uint64_t clock_ns(clockid_t which)
     return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
+static void free_chain(struct call *c)
+{
+    while (c != NULL) {
+        struct call *next = c->next;
+
+        tls_trust_free(c->trust);
+        directory_free(c->directory);
+        call_free(c);
+        c = next;
+    }
+}
+
 /* ------------------------------------------------------------ opening */
 
 struct last {
@@ -172,6 +184,15 @@ enum liaison_code core_new(const struct core_settings *settings, struct core **o
     return LIAISON_OK;
 }
 
+/* What still waits in it was asked of a core that has ended. */
+static void close_pair(void *socket)
+{
+    for (struct call *c; socket != NULL && (c = call_recv(socket)) != NULL;)
+        free_chain(c);
+    if (socket != NULL)
+        zmq_close(socket);
+}
+
 void core_free(struct core *c)
 {
     size_t i = 0;
@@ -181,8 +202,7 @@ void core_free(struct core *c)
     if (c == NULL)
         return;
     for (unsigned g = 0; c->sockets != NULL && g <= c->settings.gates; g++)
-        if (c->sockets[g] != NULL)
-            zmq_close(c->sockets[g]);
+        close_pair(c->sockets[g]);
     free(c->sockets);
     while (map_next(c->sessions, &i, &key, &session))
         free(session);
@@ -320,18 +340,6 @@ static enum liaison_code batch_begin(struct core *core, struct arena *arena, boo
     b->last_push = &b->pushes;
     return store_begin(core->store, &core->head, full ? STORE_RESERVE : STORE_ORDINARY,
                        &b->tx);
-}
-
-static void free_chain(struct call *c)
-{
-    while (c != NULL) {
-        struct call *next = c->next;
-
-        tls_trust_free(c->trust);
-        directory_free(c->directory);
-        call_free(c);
-        c = next;
-    }
 }
 
 /* Takes the batch back in memory, as the store has. */

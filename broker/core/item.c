@@ -113,7 +113,8 @@ struct item *item_make(struct batch *b)
         return NULL;
     }
     b->next_number++;
-    vault_make_keys(b->core->vault, &i->keys, wrapped);
+    vault_make_keys(b->core->vault, (struct vault_slot){T_REFERRAL, i->number}, &i->keys,
+                    wrapped);
     i->row.wrapped.data = wrapped;
     i->row.wrapped.len = VAULT_WRAPPED_BYTES;
     i->keyed = i->fresh = i->dirty = true;
@@ -124,8 +125,9 @@ enum liaison_code item_keys(struct batch *b, struct item *i)
 {
     if (i->keyed)
         return LIAISON_OK;
-    enum liaison_code code = vault_unwrap(
-        b->core->vault, slice(i->row.wrapped.data, i->row.wrapped.len), &i->keys);
+    enum liaison_code code =
+        vault_unwrap(b->core->vault, (struct vault_slot){T_REFERRAL, i->number},
+                     slice(i->row.wrapped.data, i->row.wrapped.len), &i->keys);
 
     i->keyed = code == LIAISON_OK;
     return code == LIAISON_OK ? code : batch_fail(b, code);

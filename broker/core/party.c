@@ -185,6 +185,8 @@ enum liaison_code party_month_keys(struct batch *b, struct party *p,
     gmtime_r(&now, &tm);
     uint32_t month = (uint32_t)((tm.tm_year + 1900) * 12 + tm.tm_mon);
 
+    const struct vault_slot slot = {T_MONTH, (uint64_t)p->number << 32 | month};
+
     *out = &p->month_keys;
     if (p->month == month)
         return LIAISON_OK;
@@ -193,9 +195,9 @@ enum liaison_code party_month_keys(struct batch *b, struct party *p,
     enum liaison_code code = store_get(b->tx, T_MONTH, slice(key, sizeof key), &wrapped);
 
     if (code == LIAISON_OK) {
-        code = vault_unwrap(b->core->vault, wrapped, &p->month_keys);
+        code = vault_unwrap(b->core->vault, slot, wrapped, &p->month_keys);
     } else if (code == LIAISON_NOT_FOUND) {
-        vault_make_keys(b->core->vault, &p->month_keys, fresh);
+        vault_make_keys(b->core->vault, slot, &p->month_keys, fresh);
         store_put(b->tx, T_MONTH, slice(key, sizeof key), slice(fresh, sizeof fresh));
         party_touch(b, p); /* so that a failed batch forgets the keys */
         code = LIAISON_OK;

@@ -10,15 +10,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { NONCE = 12, TAG = 16 };
+enum { NONCE = 12, TAG = 16, RANGE_BITS = 20 };
 
 static const char MAGIC[] = "liaison-key-file 1 ";
 
 struct vault {
     struct hash *hash; /* lent */
-    EVP_CIPHER *gcm, *wrap;
-    EVP_CIPHER_CTX *gcm_ctx, *wrap_ctx;
+    EVP_CIPHER *gcm;
+    EVP_CIPHER_CTX *ctx;
     uint8_t kek[32];
+    struct vault_keys wrapping; /* derived from it for the slots that `range` is of */
+    uint8_t range[9];
 };
 
 /* A cipher that fails on our own keys and lengths is a broken process. */
@@ -140,16 +142,14 @@ enum liaison_code vault_open(const char *path, bool make, struct hash *h,
         return LIAISON_MEMORY;
     v->hash = h;
     v->gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
-    v->wrap = EVP_CIPHER_fetch(NULL, "AES-256-WRAP", NULL);
-    v->gcm_ctx = EVP_CIPHER_CTX_new();
-    v->wrap_ctx = EVP_CIPHER_CTX_new();
-    if (v->gcm != NULL && v->wrap != NULL && v->gcm_ctx != NULL && v->wrap_ctx != NULL)
+    v->ctx = EVP_CIPHER_CTX_new();
+    memset(v->range, 0xff, sizeof v->range); /* of no slot */
+    if (v->gcm != NULL && v->ctx != NULL)
         code = key_file(v, path, make, why, why_len);
     if (code != LIAISON_OK) {
         vault_close(v);
         return code;
     }
-    EVP_CIPHER_CTX_set_flags(v->wrap_ctx, EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
     *out = v;
     return LIAISON_OK;
 }
@@ -158,41 +158,10 @@ void vault_close(struct vault *v)
 {
     if (v == NULL)
         return;
-    EVP_CIPHER_CTX_free(v->gcm_ctx);
-    EVP_CIPHER_CTX_free(v->wrap_ctx);
+    EVP_CIPHER_CTX_free(v->ctx);
     EVP_CIPHER_free(v->gcm);
-    EVP_CIPHER_free(v->wrap);
-    OPENSSL_cleanse(v->kek, sizeof v->kek);
+    OPENSSL_cleanse(v, sizeof *v);
     free(v);
-}
-
-void vault_make_keys(struct vault *v, struct vault_keys *out,
-                     uint8_t wrapped[VAULT_WRAPPED_BYTES])
-{
-    int n = 0;
-
-    hash_random(v->hash, out, sizeof *out);
-    must(EVP_EncryptInit_ex2(v->wrap_ctx, v->wrap, v->kek, NULL, NULL) == 1 &&
-         EVP_EncryptUpdate(v->wrap_ctx, wrapped, &n, (const uint8_t *)out, sizeof *out) ==
-             1 &&
-         n == VAULT_WRAPPED_BYTES);
-}
-
-enum liaison_code vault_unwrap(struct vault *v, struct slice wrapped,
-                               struct vault_keys *out)
-{
-    uint8_t keys[VAULT_WRAPPED_BYTES];
-    int n = 0;
-
-    if (wrapped.n != VAULT_WRAPPED_BYTES)
-        return LIAISON_DAMAGED;
-    must(EVP_DecryptInit_ex2(v->wrap_ctx, v->wrap, v->kek, NULL, NULL) == 1);
-    if (EVP_DecryptUpdate(v->wrap_ctx, keys, &n, wrapped.p, (int)wrapped.n) != 1 ||
-        n != sizeof *out)
-        return LIAISON_DAMAGED;
-    memcpy(out, keys, sizeof *out);
-    OPENSSL_cleanse(keys, sizeof keys);
-    return LIAISON_OK;
 }
 
 void vault_seal(struct vault *v, const struct vault_keys *k, struct slice place,
@@ -201,37 +170,89 @@ void vault_seal(struct vault *v, const struct vault_keys *k, struct slice place,
     int n = 0, rest = 0;
 
     hash_random(v->hash, out, NONCE);
-    must(EVP_EncryptInit_ex2(v->gcm_ctx, v->gcm, k->cipher, out, NULL) == 1 &&
-         EVP_EncryptUpdate(v->gcm_ctx, NULL, &n, place.p, (int)place.n) == 1 &&
-         EVP_EncryptUpdate(v->gcm_ctx, out + NONCE, &n, value.p, (int)value.n) == 1 &&
+    must(EVP_EncryptInit_ex2(v->ctx, v->gcm, k->cipher, out, NULL) == 1 &&
+         EVP_EncryptUpdate(v->ctx, NULL, &n, place.p, (int)place.n) == 1 &&
+         EVP_EncryptUpdate(v->ctx, out + NONCE, &n, value.p, (int)value.n) == 1 &&
          (size_t)n == value.n &&
-         EVP_EncryptFinal_ex(v->gcm_ctx, out + NONCE + n, &rest) == 1 &&
-         EVP_CIPHER_CTX_ctrl(v->gcm_ctx, EVP_CTRL_AEAD_GET_TAG, TAG, out + NONCE + n) ==
-             1);
+         EVP_EncryptFinal_ex(v->ctx, out + NONCE + n, &rest) == 1 &&
+         EVP_CIPHER_CTX_ctrl(v->ctx, EVP_CTRL_AEAD_GET_TAG, TAG, out + NONCE + n) == 1);
+}
+
+/* `out` has room for the value, which is VAULT_SEAL_BYTES shorter. */
+static enum liaison_code unseal_into(struct vault *v, const struct vault_keys *k,
+                                     struct slice place, struct slice sealed,
+                                     uint8_t *out)
+{
+    int n = 0, rest = 0;
+    size_t len = sealed.n - VAULT_SEAL_BYTES;
+    uint8_t tag[TAG];
+
+    memcpy(tag, sealed.p + NONCE + len, TAG);
+    must(EVP_DecryptInit_ex2(v->ctx, v->gcm, k->cipher, sealed.p, NULL) == 1 &&
+         EVP_DecryptUpdate(v->ctx, NULL, &n, place.p, (int)place.n) == 1 &&
+         EVP_CIPHER_CTX_ctrl(v->ctx, EVP_CTRL_AEAD_SET_TAG, TAG, tag) == 1 &&
+         EVP_DecryptUpdate(v->ctx, out, &n, sealed.p + NONCE, (int)len) == 1);
+    return EVP_DecryptFinal_ex(v->ctx, out + n, &rest) == 1 ? LIAISON_OK
+                                                            : LIAISON_DAMAGED;
 }
 
 enum liaison_code vault_unseal(struct vault *v, const struct vault_keys *k,
                                struct slice place, struct slice sealed, struct arena *a,
                                struct slice *out)
 {
-    int n = 0, rest = 0;
-
     if (sealed.n < VAULT_SEAL_BYTES || sealed.n > INT32_MAX)
         return LIAISON_DAMAGED;
-    size_t len = sealed.n - VAULT_SEAL_BYTES;
-    uint8_t *text = arena_alloc(a, len + 1), tag[TAG];
+    uint8_t *text = arena_alloc(a, sealed.n);
 
     if (text == NULL)
         return LIAISON_MEMORY;
-    memcpy(tag, sealed.p + NONCE + len, TAG);
-    must(EVP_DecryptInit_ex2(v->gcm_ctx, v->gcm, k->cipher, sealed.p, NULL) == 1 &&
-         EVP_DecryptUpdate(v->gcm_ctx, NULL, &n, place.p, (int)place.n) == 1 &&
-         EVP_CIPHER_CTX_ctrl(v->gcm_ctx, EVP_CTRL_AEAD_SET_TAG, TAG, tag) == 1 &&
-         EVP_DecryptUpdate(v->gcm_ctx, text, &n, sealed.p + NONCE, (int)len) == 1);
-    if (EVP_DecryptFinal_ex(v->gcm_ctx, text + n, &rest) != 1)
+    *out = slice(text, sealed.n - VAULT_SEAL_BYTES);
+    return unseal_into(v, k, place, sealed, text);
+}
+
+/* The wrapping key for a slot's range of numbers, derived when the range changes. */
+static const struct vault_keys *wrapping(struct vault *v, struct vault_slot slot)
+{
+    uint8_t range[sizeof v->range];
+
+    range[0] = slot.table;
+    be64_put(range + 1, slot.number >> RANGE_BITS);
+    if (memcmp(range, v->range, sizeof range) != 0) {
+        hash_hmac(v->hash, v->kek,
+                  (struct slice[]){slice_text("liaison/1 wrapping key\n"),
+                                   {range, sizeof range}},
+                  2, v->wrapping.cipher);
+        memcpy(v->range, range, sizeof range);
+    }
+    return &v->wrapping;
+}
+
+static struct slice slot_place(struct vault_slot slot, uint8_t place[9])
+{
+    place[0] = slot.table;
+    be64_put(place + 1, slot.number);
+    return slice(place, 9);
+}
+
+void vault_make_keys(struct vault *v, struct vault_slot slot, struct vault_keys *out,
+                     uint8_t wrapped[VAULT_WRAPPED_BYTES])
+{
+    uint8_t place[9];
+
+    hash_random(v->hash, out, sizeof *out);
+    vault_seal(v, wrapping(v, slot), slot_place(slot, place), slice(out, sizeof *out),
+               wrapped);
+}
+
+enum liaison_code vault_unwrap(struct vault *v, struct vault_slot slot,
+                               struct slice wrapped, struct vault_keys *out)
+{
+    uint8_t place[9];
+
+    if (wrapped.n != VAULT_WRAPPED_BYTES)
         return LIAISON_DAMAGED;
-    *out = slice(text, len);
-    return LIAISON_OK;
+    return unseal_into(v, wrapping(v, slot), slot_place(slot, place), wrapped,
+                       (uint8_t *)out);
 }
 
 void vault_opening(struct hash *h, const struct vault_keys *k, uint64_t seq,
