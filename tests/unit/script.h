@@ -3,6 +3,7 @@
  * every socket. All names and data are made up. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
@@ -215,11 +216,13 @@ static inline void *script_run(void *argument)
     for (size_t i = 0; i < SCRIPT_PLAYS && s->plays[i] != NULL; i++) {
         struct timeval wait = {.tv_sec = SCRIPT_WAIT_S};
         struct peer *p = calloc(1, sizeof *p);
+        int on = 1;
 
         p->s = s;
         p->fd = accept(s->listener, NULL, NULL);
         if (p->fd >= 0) {
             setsockopt(p->fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+            setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* last words leave */
             s->plays[i](p);
             SSL_free(p->ssl);
             close(p->fd);
