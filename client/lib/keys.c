@@ -63,25 +63,87 @@ void keys_drop(struct keys *k, unsigned parts)
 
 /* ---------------------------------------------------------------- reading */
 
+static struct file_mark mark_of(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) != 0)
+        return (struct file_mark){0};
+    return (struct file_mark){(uint64_t)st.st_ino, (uint64_t)st.st_size,
+                              st.st_mtim.tv_sec, st.st_mtim.tv_nsec};
+}
+
+static bool same_mark(struct file_mark a, struct file_mark b)
+{
+    return a.inode == b.inode && a.bytes == b.bytes && a.changed_s == b.changed_s &&
+           a.changed_ns == b.changed_ns;
+}
+
+/* Puts fresh trust in force. The live connection must hold under it too. */
+static void take_trust(struct liaison *l, struct tls_trust *fresh)
+{
+    struct keys *k = &l->keys;
+
+    sign_verifier_trust(k->verifier, fresh);
+    tls_trust_free(k->trust);
+    k->trust = fresh;
+    SSL_CTX_free(k->context);
+    k->context = NULL;
+    forget_readers(k);
+    if (l->link.state == LINK_UP &&
+        tls_check_again(l->link.ssl, fresh, lib_unix(), NULL, 0) != LIAISON_OK)
+        engine_hang_up(l);
+}
+
+static enum liaison_code load_trust(struct liaison *l, const char *crl,
+                                    struct tls_trust **out)
+{
+    char why[WHY] = "";
+    enum liaison_code code =
+        tls_trust_load(lib_setting(l, SET_NETWORK), lib_setting(l, SET_CA), crl,
+                       lib_unix(), out, why, sizeof why);
+
+    return code == LIAISON_OK ? code : lib_fail(l, code, "%s", why);
+}
+
+/* Somebody may have put a newer revocation list in its place. One that does not hold changes nothing: what is in force ends
+ * by itself. */
+static enum liaison_code renew_trust(struct liaison *l)
+{
+    struct keys *k = &l->keys;
+    const char *crl = lib_setting(l, SET_CRL);
+    struct file_mark mark = mark_of(crl);
+    bool over = lib_unix() > tls_trust_crl_ends(k->trust);
+    struct tls_trust *fresh = NULL;
+
+    if (same_mark(mark, k->crl) && !over)
+        return LIAISON_OK;
+    k->crl = mark;
+    enum liaison_code code = load_trust(l, crl, &fresh);
+
+    if (code == LIAISON_OK)
+        take_trust(l, fresh);
+    else if (over)
+        return code;
+    else
+        l->err[0] = '\0';
+    return LIAISON_OK;
+}
+
 enum liaison_code keys_trust(struct liaison *l)
 {
     struct keys *k = &l->keys;
-    char why[WHY] = "";
     enum liaison_code code;
 
-    if (k->trust != NULL && lib_unix() > tls_trust_crl_ends(k->trust))
-        keys_drop(k, KEYS_TRUST); /* perhaps the file is newer */
     if (k->trust != NULL)
-        return LIAISON_OK;
+        return renew_trust(l);
     if ((code = lib_need(l, SET_NETWORK)) != LIAISON_OK ||
         (code = lib_need(l, SET_CA)) != LIAISON_OK ||
         (code = lib_need(l, SET_CRL)) != LIAISON_OK)
         return code;
-    code =
-        tls_trust_load(lib_setting(l, SET_NETWORK), lib_setting(l, SET_CA),
-                       lib_setting(l, SET_CRL), lib_unix(), &k->trust, why, sizeof why);
-    if (code != LIAISON_OK)
-        return lib_fail(l, code, "%s", why);
+    k->crl = mark_of(lib_setting(l, SET_CRL));
+    if ((code = load_trust(l, lib_setting(l, SET_CRL), &k->trust)) != LIAISON_OK)
+        return code;
     code = sign_verifier_new(k->trust, &k->verifier);
     if (code != LIAISON_OK) {
         keys_drop(k, KEYS_TRUST);
@@ -457,22 +519,6 @@ static void replace_file(const char *path, struct slice bytes)
     free(fresh);
 }
 
-/* Puts fresh trust in force. The live connection must hold under it too. */
-static void take_trust(struct liaison *l, struct tls_trust *fresh)
-{
-    struct keys *k = &l->keys;
-
-    sign_verifier_trust(k->verifier, fresh);
-    tls_trust_free(k->trust);
-    k->trust = fresh;
-    SSL_CTX_free(k->context);
-    k->context = NULL;
-    forget_readers(k);
-    if (l->link.state == LINK_UP &&
-        tls_check_again(l->link.ssl, fresh, lib_unix(), NULL, 0) != LIAISON_OK)
-        engine_hang_up(l);
-}
-
 void keys_crls(struct liaison *l, const Liaison__V1__Agencies *agencies)
 {
     BIO *pem =
@@ -484,6 +530,7 @@ void keys_crls(struct liaison *l, const Liaison__V1__Agencies *agencies)
     if (fresh != NULL) {
         take_trust(l, fresh);
         replace_file(lib_setting(l, SET_CRL), slice(text, (size_t)n));
+        l->keys.crl = mark_of(lib_setting(l, SET_CRL));
     }
     BIO_free(pem);
 }

@@ -11,8 +11,15 @@
 struct liaison;
 struct known_reader;
 
+/* Which file was read: another one in its place has other numbers. */
+struct file_mark {
+    uint64_t inode, bytes;
+    int64_t changed_s, changed_ns;
+};
+
 struct keys {
     struct tls_trust *trust;
+    struct file_mark crl; /* the file that trust was made with */
     struct sign_verifier *verifier;
     SSL_CTX *context;
     EVP_PKEY *sign_key;
@@ -29,7 +36,8 @@ enum keys_part { KEYS_TRUST = 1, KEYS_SIGN = 2, KEYS_SEAL = 4, KEYS_ALL = 7 };
 /* Forgets and wipes; what is needed again is read again. KEYS_TRUST and KEYS_SIGN drop the TLS context too. */
 void keys_drop(struct keys *k, unsigned parts);
 
-/* Each makes its part ready or says why not: roots and CRLs; own signing certificate (checked: profile, chain, name) and key; the
+/* Each makes its part ready or says why not: roots and CRLs (whose file is looked at each time, and read again when it
+ * changed); own signing certificate (checked: profile, chain, name) and key; the
  * TLS context; own sealing certificate and key. Errors: LIAISON_CONFIG and those of proto/tls.h, with the sentence kept. */
 MUST_CHECK
 enum liaison_code keys_trust(struct liaison *l);

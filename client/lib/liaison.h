@@ -72,7 +72,8 @@ LIAISON_API void liaison_free(struct liaison *l);
  *     agency            own name, "fr/lyon/prison"; must be what the signing certificate says    agency or auditor
  *     auditor           the same for an auditor
  *     ca                PEM: root and issuing certificates                                       required
- *     crl               PEM: one CRL per CA; rewritten (atomically) when the broker holds a newer one    required
+ *     crl               PEM: one CRL per CA; read again when it changed, and rewritten (atomically)
+ *                       when the broker's directory shows a newer one                            required
  *     sign_certificate  PEM: own signing certificate, then its issuing ones                      required to connect
  *     sign_key          PEM, mode 0600                                                           required to connect
  *     seal_certificate  PEM: own sealing certificate                                             required to open sections
@@ -93,6 +94,7 @@ LIAISON_API enum liaison_code liaison_set(struct liaison *l, const char *key,
 LIAISON_API const char *liaison_errmsg(const struct liaison *l);
 
 /* Connects now: TCP, TLS 1.3 with certificates checked both ways, ZMTP, Hello and Welcome. Nothing to do if it stands.
+ * It tries once; calls that wait try again, with growing pauses, until their time is over. Resolving a name may block.
  * Errors: LIAISON_CONFIG (a setting is missing), LIAISON_FILE, LIAISON_PERMISSION, LIAISON_UNREACHABLE, LIAISON_TIMEOUT,
  *         LIAISON_CLOSED, LIAISON_TLS, LIAISON_CERTIFICATE, LIAISON_EXPIRED, LIAISON_REVOKED, LIAISON_PROFILE,
  *         LIAISON_IDENTITY, LIAISON_CRL, LIAISON_NETWORK, LIAISON_VERSION, LIAISON_PROTOCOL, LIAISON_MALFORMED. */

@@ -1404,6 +1404,35 @@ static void an_older_or_forged_crl_is_not_taken(void **state)
     free(before);
 }
 
+static void a_crl_that_is_put_in_place_is_in_force_at_once(void **state)
+{
+    struct rig *r = *state;
+    struct liaison_referral *referral = bare(r->l);
+    struct liaison_letter *t = NULL;
+    struct liaison *reader = handle(r, "probation");
+    const uint8_t *bytes;
+    size_t len;
+    FILE *f;
+
+    assert_int_equal(liaison_referral_bytes(referral, &bytes, &len), LIAISON_OK);
+    assert_int_equal(liaison_verify_bytes(reader, "referral", bytes, len, &t),
+                     LIAISON_OK);
+    liaison_letter_free(t);
+    f = fopen(pki_path(&r->pki, "crl.pem"),
+              "w"); /* one that does not hold changes nothing */
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(liaison_verify_bytes(reader, "referral", bytes, len, &t),
+                     LIAISON_OK);
+    assert_string_equal(liaison_errmsg(reader), "");
+    liaison_letter_free(t);
+    r->pki.revoked[r->pki.n_revoked++] = 3; /* the prison's */
+    pki_crls(&r->pki, "crl.pem");
+    assert_int_equal(liaison_verify_bytes(reader, "referral", bytes, len, &t),
+                     LIAISON_REVOKED);
+    liaison_referral_free(referral);
+    liaison_free(reader);
+}
+
 /* ---------------------------------------------------------------- letters */
 
 /* A sealed referral from the prison to probation, as bytes. */
@@ -1726,6 +1755,7 @@ int main(void)
         TEST(the_directory_is_asked_once_for_many),
         TEST(a_newer_crl_is_taken_over_and_kept),
         TEST(an_older_or_forged_crl_is_not_taken),
+        TEST(a_crl_that_is_put_in_place_is_in_force_at_once),
         TEST(the_recipient_verifies_and_opens),
         TEST(nothing_forged_verifies),
         TEST(a_stripped_letter_still_verifies),
