@@ -32,7 +32,7 @@ static const struct limit LIMITS[] = {
      "of one agency"},
     {"sessions-per-address", UNIT_COUNT, AT(sessions_per_address), 1024, 1, 65536,
      "from one address"},
-    {"handshakes", UNIT_COUNT, AT(handshakes), 64, 1, 65536,
+    {"handshakes", UNIT_COUNT, AT(handshakes), 512, 1, 65536,
      "handshakes in progress at once"},
     {"page", UNIT_COUNT, AT(page), 200, 1, 1000, "rows of one page"},
 };

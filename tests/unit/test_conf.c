@@ -138,7 +138,7 @@ static void what_is_not_set_has_its_default(void **state)
                                      .sessions = 4096,
                                      .sessions_per_agency = 256,
                                      .sessions_per_address = 1024,
-                                     .handshakes = 64,
+                                     .handshakes = 512,
                                      .page = 200};
 
     assert_memory_equal(&c.limits, &want, sizeof want);
