@@ -3,7 +3,12 @@
 #include <stdalign.h>
 #include <stdlib.h>
 
-enum { BLOCK_BYTES = 8192, ALIGN = alignof(max_align_t) };
+enum {
+    BLOCK_BYTES = 8192,     /* the first; each further one is twice its forerunner ... */
+    BLOCK_MAX = 256 * 1024, /* ... up to this */
+    KEPT_MAX = 4 << 20,     /* what a reset keeps for the next use */
+    ALIGN = alignof(max_align_t),
+};
 
 struct block {
     struct block *next;
@@ -53,31 +58,62 @@ struct arena *arena_new(void)
     return a;
 }
 
-static struct block *oldest(struct arena *a)
+static void free_blocks(struct block *b)
 {
-    struct block *b = a->head;
-
-    while (b->next != NULL) {
+    while (b != NULL) {
         struct block *next = b->next;
 
         free(b);
         b = next;
     }
-    return b;
 }
 
 void arena_free(struct arena *a)
 {
-    if (a != NULL)
-        free(oldest(a));
+    if (a == NULL)
+        return;
+    free_blocks(a->spare);
+    free_blocks(a->head); /* the last of them is the arena's own */
 }
 
 void arena_reset(struct arena *a)
 {
-    struct block *b = oldest(a);
+    size_t kept = 0;
 
-    b->used = (sizeof *a + ALIGN - 1) / ALIGN * ALIGN; /* the arena itself stays */
-    a->head = b;
+    for (struct block *b = a->spare; b != NULL; b = b->next)
+        kept += b->size;
+    while (a->head->next != NULL) {
+        struct block *b = a->head;
+
+        a->head = b->next;
+        if (kept + b->size > KEPT_MAX) {
+            free(b);
+            continue;
+        }
+        kept += b->size;
+        b->used = 0;
+        b->next = a->spare;
+        a->spare = b;
+    }
+    a->head->used = (sizeof *a + ALIGN - 1) / ALIGN * ALIGN; /* the arena itself stays */
+}
+
+/* A block with room for n bytes in front of the others. */
+static bool grow(struct arena *a, size_t n)
+{
+    struct block *b = a->spare;
+
+    if (b != NULL && b->size >= n) {
+        a->spare = b->next;
+        b->next = a->head;
+    } else {
+        size_t size = a->head->size * 2 < BLOCK_MAX ? a->head->size * 2 : BLOCK_MAX;
+
+        b = block_new(n > size ? n : size, a->head);
+    }
+    if (b != NULL)
+        a->head = b;
+    return b != NULL;
 }
 
 void *arena_alloc(struct arena *a, size_t n)
@@ -85,14 +121,8 @@ void *arena_alloc(struct arena *a, size_t n)
     if (n > SIZE_MAX / 2)
         return NULL;
     n = (n + ALIGN - 1) / ALIGN * ALIGN;
-    if (n > a->head->size - a->head->used) {
-        size_t size = n > BLOCK_BYTES ? n : BLOCK_BYTES;
-        struct block *b = block_new(size, a->head);
-
-        if (b == NULL)
-            return NULL;
-        a->head = b;
-    }
+    if (n > a->head->size - a->head->used && !grow(a, n))
+        return NULL;
     void *p = a->head->data + a->head->used;
 
     a->head->used += n;

@@ -12,7 +12,7 @@ struct arena *arena_new(void);
 /* Releases the arena and all that came from it. NULL is harmless. */
 void arena_free(struct arena *a);
 
-/* Forgets all that came from it; keeps its first block for the next use. */
+/* Forgets all that came from it; keeps up to 4 MiB for the next use. */
 void arena_reset(struct arena *a);
 
 /* n bytes, aligned for any type, not cleared; NULL when memory is out. Lives as long as the arena.

@@ -88,7 +88,7 @@ static int say_text(enum liaison_code code, const struct liaison_answer *a,
                     const char *what, const char *id)
 {
     if (code != LIAISON_OK) {
-        printf("refused: %s %s: ", what, id);
+        printf("%s: not %s: ", id, done_word(what));
         print_safe(liaison_answer_text(a), NULL);
         printf(" (%s", err_name(code));
         if (liaison_answer_seq(a) != 0)

@@ -7,7 +7,7 @@ static bool is(ProtobufCBinaryData have, const uint8_t *want, size_t n)
     return slice_equal(slice(have.data, have.len), slice(want, n));
 }
 
-/* What every entry about a signed call says, be it accepted or denied. */
+/* What the entry of an accepted call says. */
 static const char *check_call(struct hash *h, const Liaison__V1__LedgerEntry *e,
                               const uint8_t *opening, const struct sealed *s)
 {
@@ -52,6 +52,29 @@ static const char *check_accepted(struct hash *h, const Liaison__V1__LedgerEntry
     return e->state_after == accepted->state ? NULL : "the state";
 }
 
+/* A denial's entry says as much as the broker could make out: a stranger's referral has no other party, an envelope that is
+ * not ours is logged under our name. What it does say must be about these bytes. */
+static const char *check_denied(struct hash *h, const Liaison__V1__LedgerEntry *e,
+                                const Liaison__V1__Refused *r, const struct sealed *s)
+{
+    if (r->opening.len != 32)
+        return "the opening";
+    if (e->verdict != LIAISON__V1__VERDICT__VERDICT_DENIED || e->code != r->code)
+        return "the verdict";
+    if (e->referral_id.len != 0 &&
+        !is(e->referral_id, s->referral_id, sizeof s->referral_id))
+        return "the referral";
+    if (e->request_id.len != 0 && !is(e->request_id, s->id, sizeof s->id))
+        return "the request";
+    if (e->counterpart[0] != '\0' && s->counterpart[0] != '\0' &&
+        strcmp(e->counterpart, s->counterpart) != 0)
+        return "the other party";
+    if (e->content_commitment.len != 0 &&
+        !commit_check(h, r->opening.data, COMMIT_CONTENT, s->content, e))
+        return "the content";
+    return NULL;
+}
+
 const char *check_entry(struct hash *h, const struct liaison_answer *a,
                         const struct sealed *s)
 {
@@ -66,10 +89,5 @@ const char *check_entry(struct hash *h, const struct liaison_answer *a,
     }
     if (e == NULL)
         return NULL;
-    if (a->frame->refused->opening.len != 32)
-        return "the opening";
-    if (e->verdict != LIAISON__V1__VERDICT__VERDICT_DENIED ||
-        e->code != a->frame->refused->code)
-        return "the verdict";
-    return check_call(h, e, a->frame->refused->opening.data, s);
+    return check_denied(h, e, a->frame->refused, s);
 }

@@ -1,6 +1,9 @@
 /* The load of tests/bench/run: real handles of libliaison, one thread, one epoll.
  *
- *     load PROFILES SENDERS RECIPIENTS EACH BYTES
+ *     load PROFILES SENDERS RECIPIENTS EACH BYTES RUN
+ *
+ * Each sender goes round its recipients, the next one after every RUN referrals: 1 spreads every burst over all of them, 64 gives
+ * each recipient a burst of its own, which it then verifies with one signature check.
  *
  * Reads one command a line and answers each with one line of JSON. The referrals (EACH per sender) are sealed once, by the
  * first command, and serve every run: each run is against a fresh broker.
@@ -51,7 +54,7 @@ struct recipient {
 struct load {
     struct sender *senders;
     struct recipient *recipients;
-    size_t n_senders, n_recipients, each, total;
+    size_t n_senders, n_recipients, each, total, run;
     int epoll;
     uint64_t *times; /* ledger times of the accepted: one per commit */
     size_t accepted, delivered, acked, bursts, ack_calls;
@@ -80,7 +83,7 @@ static void make_drafts(struct load *x, struct sender *s, size_t number, size_t 
     memset(body, 'x', bytes);
     s->referrals = member_alloc(x->each, sizeof(struct liaison_referral *));
     for (size_t i = 0; i < x->each; i++) {
-        name_of("sink", (number + i) % x->n_recipients, to);
+        name_of("sink", (number + i / x->run) % x->n_recipients, to);
         s->referrals[i] = member_draft(s->l, to, body, bytes);
     }
     free(body);
@@ -380,12 +383,13 @@ int main(int argc, char *argv[])
     char line[256];
     struct load x = {0};
 
-    if (argc != 6)
-        member_die("usage: load PROFILES SENDERS RECIPIENTS EACH BYTES");
+    if (argc != 7)
+        member_die("usage: load PROFILES SENDERS RECIPIENTS EACH BYTES RUN");
     x.n_senders = strtoul(argv[2], NULL, 10);
     x.n_recipients = strtoul(argv[3], NULL, 10);
     x.each = strtoul(argv[4], NULL, 10);
-    if (x.n_senders == 0 || x.n_recipients == 0 || x.each == 0)
+    x.run = strtoul(argv[6], NULL, 10);
+    if (x.n_senders == 0 || x.n_recipients == 0 || x.each == 0 || x.run == 0)
         member_die("usage: numbers above 0");
     make(&x, argv[1], strtoul(argv[5], NULL, 10));
     while (fgets(line, sizeof line, stdin) != NULL)
