@@ -17,8 +17,9 @@ struct block {
 };
 
 struct arena {
-    struct block
-        *head; /* the one being filled; the oldest is last and is kept by arena_reset() */
+    struct block *
+        head; /* the one being filled; the oldest, which holds the arena itself, is last */
+    struct block *spare; /* emptied by arena_reset() */
     ProtobufCAllocator allocator;
 };
 
@@ -54,6 +55,7 @@ struct arena *arena_new(void)
                                   sizeof *a); /* lives in its own first block */
 
     a->head = b;
+    a->spare = NULL;
     a->allocator = (ProtobufCAllocator){allocator_alloc, allocator_free, a};
     return a;
 }
