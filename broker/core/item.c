@@ -158,7 +158,7 @@ static enum liaison_code unseal(struct batch *b, struct item *i, enum table tabl
     enum liaison_code code = item_keys(b, i);
 
     if (code != LIAISON_OK ||
-        (code = store_get(b->tx, table, place_key(p), &sealed)) != LIAISON_OK ||
+        (code = store_get(b->tx, (int)table, place_key(p), &sealed)) != LIAISON_OK ||
         (code = vault_unseal(b->core->vault, &i->keys, place_slice(p), sealed, b->arena,
                              &bytes)) != LIAISON_OK)
         return code;

@@ -255,7 +255,8 @@ static struct slice envelope_bytes(struct arena *a, const char *from, const char
     struct timespec now;
 
     clock_gettime(CLOCK_REALTIME, &now);
-    uint8_t random[10] = {(uint8_t)(++count >> 8), (uint8_t)count};
+    count++;
+    uint8_t random[10] = {(uint8_t)(count >> 8), (uint8_t)count};
 
     id_make((uint64_t)now.tv_sec * 1000, random, LAST_ID);
     for (size_t i = 0; i < 8; i++) {
