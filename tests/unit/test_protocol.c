@@ -1,4 +1,5 @@
-/* PROTOCOL.md's tables against the code that they describe. On a difference the table that the page should hold is printed. */
+/* PROTOCOL.md's tables against the code that they describe. On a difference the table that the page should hold is
+ * printed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
