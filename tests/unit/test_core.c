@@ -346,10 +346,10 @@ static struct call *act(struct rig *r, uint64_t session, const char *agency,
     Liaison__V1__Action a = LIAISON__V1__ACTION__INIT;
     Liaison__V1__Reference ref = LIAISON__V1__REFERENCE__INIT;
     struct arena *scratch = arena_new();
-    uint8_t action_id[16],
-        random[10] = {(uint8_t)(++count >> 16), (uint8_t)(count >> 8), (uint8_t)count};
+    uint8_t action_id[16], random[10] = {0};
     const void *decoded;
 
+    be64_put(random, ++count);
     id_make((uint64_t)time(NULL) * 1000, random, action_id);
     ref.from = (char *)from;
     ref.id = (ProtobufCBinaryData){16, (uint8_t *)id};
