@@ -232,6 +232,14 @@ static void do_error(struct session *s, struct session_cause *cause)
     tell_closed(s);
 }
 
+/* A named peer that is thrown out for what it sent is an entry, before it was welcomed (do_error) and after. */
+static void do_breach(struct session *s, struct session_cause *cause)
+{
+    if (s->opened)
+        gate_tell(s->gate, about(s, CALL_CUT, cause->code));
+    do_error(s, cause);
+}
+
 static void do_finish(struct session *s, struct session_cause *cause)
 {
     (void)cause;
@@ -308,7 +316,7 @@ static const struct edge {
             [EVENT_HELLO] = {do_open, SESSION_WELCOME},
             [EVENT_OTHER] = {do_other_version, SESSION_HELLO},
             [EVENT_CALL] = {do_ask_hello, SESSION_HELLO},
-            [EVENT_BREACH] = {do_error, SESSION_CLOSING},
+            [EVENT_BREACH] = {do_breach, SESSION_CLOSING},
             [EVENT_CUT] = {do_error, SESSION_CLOSING},
             [EVENT_TIMEOUT] = {do_error, SESSION_CLOSING},
             [EVENT_LOST] = {do_leave, SESSION_OVER},
@@ -317,7 +325,7 @@ static const struct edge {
     [SESSION_WELCOME] =
         {
             [EVENT_ANSWER] = {do_welcome, SESSION_READY},
-            [EVENT_BREACH] = {do_error, SESSION_CLOSING},
+            [EVENT_BREACH] = {do_breach, SESSION_CLOSING},
             [EVENT_CUT] = {do_error, SESSION_CLOSING},
             [EVENT_TIMEOUT] = {do_error, SESSION_CLOSING},
             [EVENT_LOST] = {do_leave, SESSION_OVER},
@@ -328,7 +336,7 @@ static const struct edge {
             [EVENT_CALL] = {do_call, SESSION_READY},
             [EVENT_ANSWER] = {do_answer, SESSION_READY},
             [EVENT_PUSH] = {do_answer, SESSION_READY},
-            [EVENT_BREACH] = {do_error, SESSION_CLOSING},
+            [EVENT_BREACH] = {do_breach, SESSION_CLOSING},
             [EVENT_CUT] = {do_error, SESSION_CLOSING},
             [EVENT_TIMEOUT] = {do_leave, SESSION_OVER},
             [EVENT_LOST] = {do_leave, SESSION_OVER},
