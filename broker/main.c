@@ -47,12 +47,25 @@ struct broker {
     struct gate *gates[CONF_GATES_MAX];
     pthread_t core_thread, gate_threads[CONF_GATES_MAX];
     enum liaison_code core_ended; /* how core_run() ended; read after the join */
+    time_t crl_look;              /* when to look at the end of the CRLs again */
 };
+
+enum { DAY_S = 86400, CRL_LOOK_S = 3600, CRL_AGAIN_S = 60 };
+
+/* Which file it is has been said. */
+static int file_hint(enum liaison_code code)
+{
+    if (code == LIAISON_FILE)
+        fprintf(stderr,
+                "liaisond: check that its path is right and that user %u may read it\n",
+                (unsigned)geteuid());
+    return err_exit(code);
+}
 
 static int failed(enum liaison_code code, const char *why)
 {
     fprintf(stderr, "liaisond: %s\n", why);
-    return err_exit(code);
+    return file_hint(code);
 }
 
 /* ------------------------------------------------------------ trust */
@@ -341,6 +354,7 @@ static void reload(struct broker *b)
     tls_trust_free(b->trust);
     b->context = context;
     b->trust = trust;
+    b->crl_look = 0;
     c->trust = tls_trust_share(trust);
     if (call_send(b->control, c) != LIAISON_OK) {
         tls_trust_free(c->trust);
@@ -348,6 +362,30 @@ static void reload(struct broker *b)
         call_free(c);
     }
     log_info("reload.done", "crl_ends=%lld", (long long)tls_trust_crl_ends(trust));
+}
+
+/* A list that has ended keeps everybody out: said a day before, and every minute until there is a new one. Returns the
+ * milliseconds until the next look. */
+static long mind_crl(struct broker *b)
+{
+    time_t now = time(NULL), pause = CRL_LOOK_S;
+    long long left = tls_trust_crl_ends(b->trust) - (long long)now;
+
+    if (now < b->crl_look)
+        return (b->crl_look - now) * 1000;
+    if (left <= 0) {
+        log_error(
+            "crl.ended", "file=%s what=\"%s\"", b->conf.crl,
+            "a revocation list has ended: nobody of that CA is let in; put a new one "
+            "there and send SIGHUP");
+        pause = CRL_AGAIN_S;
+    } else if (left <= DAY_S) {
+        log_warn("crl.ends", "file=%s in_s=%lld what=\"%s\"", b->conf.crl, left,
+                 "a revocation list ends soon: put a new one there and send SIGHUP");
+        pause = left;
+    }
+    b->crl_look = now + pause;
+    return pause * 1000;
 }
 
 /* Gates first, so that every call taken is answered; then the core. */
@@ -373,7 +411,7 @@ static void watch(struct broker *b, int signals)
                                   {.socket = b->control, .events = ZMQ_POLLIN}};
         struct signalfd_siginfo info;
 
-        if (zmq_poll(items, 2, -1) < 0 && zmq_errno() != EINTR)
+        if (zmq_poll(items, 2, mind_crl(b)) < 0 && zmq_errno() != EINTR)
             return;
         if ((items[0].revents & ZMQ_POLLIN) != 0 &&
             read(signals, &info, sizeof info) == sizeof info) {
@@ -439,7 +477,7 @@ static int cmd_run(const char *path)
     enum liaison_code code = conf_load(path, &b.conf, stderr);
 
     if (code != LIAISON_OK)
-        return err_exit(code);
+        return file_hint(code);
     log_level(b.conf.log);
     int signals = block_signals();
 
