@@ -159,9 +159,11 @@ enum liaison_code profile_read(const char *dir, struct arena *a, struct profile 
     return code == LIAISON_JSON || code == LIAISON_TOO_LARGE ? LIAISON_CONFIG : code;
 }
 
-/* What to do about a file that is not there. */
-static const char *remedy(const struct file *f)
+/* What to do about a file that is not there, or not for us to read. */
+static const char *remedy(const struct file *f, int error)
 {
+    if (error == EACCES)
+        return "you must be able to read it";
     return f->secret ? "make a profile with 'liaison enrol'"
                      : "put in what the registrar sent with 'liaison enrol --install'";
 }
@@ -176,8 +178,8 @@ enum liaison_code profile_files(const struct profile *p, char *why, size_t why_l
         if (f->agencies_only && p->agency == NULL)
             continue;
         snprintf(path, sizeof path, "%s/%s", p->dir, f->name);
-        if (stat(path, &st) != 0) {
-            snprintf(why, why_len, "%s: %s; %s", path, strerror(errno), remedy(f));
+        if (stat(path, &st) != 0 || access(path, R_OK) != 0) {
+            snprintf(why, why_len, "%s: %s; %s", path, strerror(errno), remedy(f, errno));
             return LIAISON_FILE;
         }
         if (f->secret && (st.st_mode & 077) != 0) {
