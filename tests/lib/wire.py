@@ -122,6 +122,7 @@ class Stage:
 
     @contextlib.contextmanager
     def check(self, words):
+        begin = time.monotonic()
         try:
             yield
         except Exception as e:  # a test goes on after a failure
@@ -129,7 +130,8 @@ class Stage:
             print('FAIL %s: %s' % (words, e if isinstance(e, Wrong) else traceback.format_exc()), flush=True)
         else:
             self.passed += 1
-            print('ok   %s' % words, flush=True)
+            took = time.monotonic() - begin
+            print('ok   %s%s' % (words, ' (%.1f s)' % took if took >= 1 else ''), flush=True)
 
     def end(self):
         if self.bash is not None:
@@ -255,9 +257,11 @@ def reference_of(referral):
 class Closed(Exception):
     """The broker closed the connection. `alert`: the TLS alert's name, if it sent one."""
 
-    def __init__(self, why='', alert=None):
-        super().__init__(why)
-        self.alert = alert
+    def __init__(self, why='', error=None):
+        super().__init__(why or str(error))
+        self.alert = None
+        if isinstance(error, ssl.SSLError):  # not every alert has a name in every Python
+            self.alert = error.reason or str(error).split('] ')[-1].split(' (_ssl')[0].upper().replace(' ', '_')
 
 
 class Refused(Exception):
@@ -299,7 +303,7 @@ class Peer:
             self.socket = context.wrap_socket(raw, suppress_ragged_eofs=False)
         except ssl.SSLError as e:
             raw.close()
-            raise Closed(str(e), e.reason) from None
+            raise Closed(error=e) from None
 
     def close(self):
         self.socket.close()
@@ -308,7 +312,7 @@ class Peer:
         try:
             self.socket.sendall(data)
         except (ssl.SSLError, OSError) as e:
-            raise Closed(str(e), getattr(e, 'reason', None)) from None
+            raise Closed(error=e) from None
 
     def read(self, n, until):
         while len(self.bytes) < n:
@@ -321,7 +325,7 @@ class Peer:
             except socket.timeout:
                 raise TimeoutError('nothing came in time') from None
             except (ssl.SSLError, OSError) as e:
-                raise Closed(str(e), getattr(e, 'reason', None)) from None
+                raise Closed(error=e) from None
             if not got:
                 raise Closed('end of the connection')
             self.bytes += got
