@@ -392,7 +392,7 @@ static const struct setting SETTINGS[] = {
     {"directory", "\"DIR\"", "the members' published sealing certificates", true, false,
      take_one_path, FIELD(directory)},
     {"rules", "\"FILE\"",
-     "the access rules, if they do not stand here; read again on SIGHUP", false, false,
+     "the access rules, if they do not stand here", false, false,
      take_one_path, FIELD(rules_file)},
     {"user", "NAME",
      "who to become before a peer's first byte is read; not given: nobody else", false,

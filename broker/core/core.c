@@ -466,6 +466,27 @@ static enum call_kind *remember_kinds(struct arena *a, const struct call *calls)
     return kinds;
 }
 
+/* Not even the reserve has room: every call is told so, without an entry, which would need room; nothing was disclosed. A session
+ * that cannot be logged is not let in: the gate ends it at its deadline. */
+static void refuse_all(struct call *calls)
+{
+    for (struct call *c = calls; c != NULL; c = c->next) {
+        Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
+        Liaison__V1__Error e = LIAISON__V1__ERROR__INIT;
+
+        c->reply = slice(NULL, 0);
+        if (c->kind != CALL_FRAME)
+            continue;
+        e.code = (Liaison__V1__Code)LIAISON_FULL;
+        e.text = (char *)err_text(LIAISON_FULL);
+        f.id = c->frame_id;
+        f.body_case = LIAISON__V1__FRAME__BODY_ERROR;
+        f.error = &e;
+        c->reply = arena_pack(c->arena, &f.base);
+        c->kind = CALL_ANSWER;
+    }
+}
+
 /* Tries, and when there is no room tries again on the reserve, where only reads, denials and their entries go. Takes calls. */
 static enum liaison_code batch_run(struct core *core, struct arena *arena,
                                    struct call *calls, bool *more)
@@ -478,15 +499,21 @@ static enum liaison_code batch_run(struct core *core, struct arena *arena,
 
     if (kinds != NULL)
         code = batch_try(core, arena, calls, false, more, &pushes);
-    if (code == LIAISON_FULL) {
-        if (!core->was_full)
-            log_warn("store.full", "what=\"%s\"",
-                     "changes are refused until there is room; reads and denials go on");
-        core->was_full = true;
+    bool full = code == LIAISON_FULL;
+
+    if (full && !core->was_full)
+        log_warn("store.full", "what=\"%s\"",
+                 "changes are refused until there is room; reads and denials go on");
+    core->was_full = full;
+    if (full) {
         restore_kinds(calls, kinds);
         code = batch_try(core, arena, calls, true, more, &pushes);
-    } else
-        core->was_full = false;
+    }
+    if (code == LIAISON_FULL) {
+        restore_kinds(calls, kinds);
+        refuse_all(calls);
+        code = LIAISON_OK;
+    }
     if (code != LIAISON_OK) {
         free_chain(calls);
         return code;
@@ -548,6 +575,12 @@ static enum liaison_code note(struct core *core, struct arena *arena,
     if (code != LIAISON_OK)
         batch_undo(&b);
     map_free(b.items);
+    if (code ==
+        LIAISON_FULL) { /* the broker starts and stops on a full disk too, so that room can be made */
+        log_warn("store.full", "what=\"%s\"",
+                 "an entry of the broker's own found no room");
+        code = LIAISON_OK;
+    }
     return code;
 }
 

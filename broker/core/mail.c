@@ -148,27 +148,41 @@ static bool fill_deliver(struct batch *b, struct item *i, const struct found *f,
     return true;
 }
 
+/* The names of the sections that go out with it. */
+static bool delivered_names(struct batch *b, const struct item *i,
+                            const Liaison__V1__Deliver *d, const char ***names, size_t *n)
+{
+    *n = 0;
+    if (d->item_case == LIAISON__V1__DELIVER__ITEM_REFERRAL) {
+        *names = (const char **)i->row.granted;
+        *n = d->referral->referral->n_sections;
+        return true;
+    }
+    *names = arena_alloc(b->arena, d->notice->action->n_sections * sizeof **names);
+    if (*names == NULL)
+        return batch_fail(b, LIAISON_MEMORY), false;
+    return section_names(b, d->notice->action->sections, d->notice->action->n_sections,
+                         *names, n);
+}
+
 static bool record_delivery(struct batch *b, struct item *i, const struct session *s,
                             const Liaison__V1__Deliver *d, struct slice returned)
 {
-    bool sections = d->item_case == LIAISON__V1__DELIVER__ITEM_REFERRAL
-                        ? d->referral->referral->n_sections > 0
-                        : d->notice->action->n_sections > 0;
     uint32_t other = s->party->number == i->row.to ? i->row.from : i->row.to;
+    const char **names;
     struct recorded made;
     struct ledger_fact f = {
         .event = LIAISON__V1__EVENT__EVENT_DELIVERY,
-        .operation = sections ? LIAISON__V1__OPERATION__OPERATION_DISCLOSURE
-                              : LIAISON__V1__OPERATION__OPERATION_CONSULTATION,
         .referral_id = slice(i->row.id.data, i->row.id.len),
         .certificate = s->certificate,
         .returned = returned,
     };
 
-    if (sections && d->item_case == LIAISON__V1__DELIVER__ITEM_REFERRAL) {
-        f.sections = (const char *const *)i->row.granted;
-        f.n_sections = i->row.n_granted;
-    }
+    if (!delivered_names(b, i, d, &names, &f.n_sections))
+        return false;
+    f.sections = names;
+    f.operation = f.n_sections > 0 ? LIAISON__V1__OPERATION__OPERATION_DISCLOSURE
+                                   : LIAISON__V1__OPERATION__OPERATION_CONSULTATION;
     return record(b, &f, s->party, party_numbered(b->core, other), i, false, &made);
 }
 

@@ -348,28 +348,68 @@ static bool fill_actions(struct batch *b, struct item *i, const struct party *re
     return true;
 }
 
+bool section_names(struct batch *b, Liaison__V1__Section *const *sections,
+                   size_t n_sections, const char **names, size_t *n)
+{
+    for (size_t i = 0; i < n_sections; i++) {
+        const void *header;
+
+        if (valid_decode(&liaison__v1__section_header__descriptor,
+                         slice(sections[i]->header.data, sections[i]->header.len),
+                         b->arena, &header) != LIAISON_OK)
+            return batch_fail(b, LIAISON_DAMAGED), false;
+        names[(*n)++] = ((const Liaison__V1__SectionHeader *)header)->name;
+    }
+    return true;
+}
+
+/* Every section that the view shows, by name: the referral's and what flowed back. */
+static bool shown_names(struct batch *b, const Liaison__V1__View *v, const char ***names,
+                        size_t *n)
+{
+    const Liaison__V1__SignedReferral *r = v->card->referral;
+    size_t most = r->n_sections;
+
+    for (size_t i = 0; i < v->n_actions; i++)
+        most += v->actions[i]->n_sections;
+    *n = 0;
+    *names = arena_alloc(b->arena, most * sizeof **names);
+    if (*names == NULL)
+        return batch_fail(b, LIAISON_MEMORY), false;
+    for (size_t i = 0; i < v->n_actions; i++)
+        if (!section_names(b, v->actions[i]->sections, v->actions[i]->n_sections, *names,
+                           n))
+            return false;
+    for (size_t i = 0; i < r->n_sections; i++)
+        (*names)[(*n)++] =
+            v->card->granted[i]; /* sections were kept in the order of these names */
+    return true;
+}
+
 void open_call(struct batch *b, struct call *c, struct session *s)
 {
     Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
     Liaison__V1__View view = LIAISON__V1__VIEW__INIT;
     struct item *i =
         own_referral(b, c, s, c->frame->open->referral, LIAISON__V1__EVENT__EVENT_OPEN);
+    const char **names;
+    size_t n;
 
     if (i == NULL ||
         !note_received(b, i, s->party, s->certificate, c->frame->caller->officer))
         return;
-    bool sections = s->party->number == i->row.to && card_revealed(i);
-
-    view.card = card_of(b, i, s->party, sections);
-    if (view.card == NULL || !fill_actions(b, i, s->party, &view))
+    view.card =
+        card_of(b, i, s->party, s->party->number == i->row.to && card_revealed(i));
+    if (view.card == NULL || !fill_actions(b, i, s->party, &view) ||
+        !shown_names(b, &view, &names, &n))
         return;
     struct ledger_fact fact = {
         .event = LIAISON__V1__EVENT__EVENT_OPEN,
-        .operation = sections ? LIAISON__V1__OPERATION__OPERATION_DISCLOSURE
-                              : LIAISON__V1__OPERATION__OPERATION_CONSULTATION,
+        .operation = n > 0 ? LIAISON__V1__OPERATION__OPERATION_DISCLOSURE
+                           : LIAISON__V1__OPERATION__OPERATION_CONSULTATION,
         .referral_id = binary_slice(i->row.id),
-        .sections = (const char *const *)i->row.granted,
-        .n_sections = sections ? i->row.n_granted : 0,
+        .sections = names,
+        .n_sections = n,
     };
 
     f.body_case = LIAISON__V1__FRAME__BODY_VIEW;

@@ -238,6 +238,11 @@ handler grant_call, ack_call;                               /* mail.c */
 Liaison__V1__Card *card_of(struct batch *b, struct item *i, const struct party *reader,
                            bool sections);
 
+/* Names of sections, for the entry that says they were disclosed; *n grows from what it was. False: the batch has failed. */
+MUST_CHECK
+bool section_names(struct batch *b, Liaison__V1__Section *const *sections,
+                   size_t n_sections, const char **names, size_t *n);
+
 /* True once the recipient may see the granted sections. */
 bool card_revealed(const struct item *i);
 

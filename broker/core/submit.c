@@ -313,7 +313,9 @@ static bool record_check(struct batch *b, struct session *s, const struct judged
         .certificate = s->certificate,
         .rules = ids,
         .n_rules = j->decision.n_lines,
-        .content = binary_slice(j->submit->referral->envelope),
+        .content = j->submit->referral == NULL
+                       ? slice(NULL, 0)
+                       : binary_slice(j->submit->referral->envelope),
     };
 
     for (size_t n = 0; n < f.n_rules; n++)

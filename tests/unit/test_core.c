@@ -849,6 +849,62 @@ when_the_store_is_full_changes_are_refused_and_denials_still_logged(void **state
     arena_free(a);
 }
 
+static void
+when_the_reserve_is_gone_reads_are_refused_too_and_the_core_goes_on(void **state)
+{
+    struct rig *r = *state;
+    struct slice envelope;
+    int reads = 0;
+
+    when_the_store_is_full_changes_are_refused_and_denials_still_logged(state);
+    for (bool full = false; !full; reads++) {
+        struct call *c = list(r, 1, LIAISON__V1__BOX__BOX_SENT);
+
+        full = c->frame->body_case == LIAISON__V1__FRAME__BODY_ERROR;
+        if (full)
+            assert_int_equal(c->frame->error->code, LIAISON_FULL);
+        call_free(c);
+        assert_true(reads < 20000);
+    }
+    assert_code(hand_over(r, &envelope), LIAISON_FULL);
+    free((void *)(uintptr_t)envelope.p);
+}
+
+static void calls_without_their_messages_are_refused(void **state)
+{
+    struct rig *r = *state;
+    Liaison__V1__Submit empty = LIAISON__V1__SUBMIT__INIT;
+    Liaison__V1__SignedAction no_action = LIAISON__V1__SIGNED_ACTION__INIT;
+    Liaison__V1__Open nothing = LIAISON__V1__OPEN__INIT;
+    Liaison__V1__History no_history = LIAISON__V1__HISTORY__INIT;
+    Liaison__V1__Frame frames[5];
+
+    open_all(r);
+    for (size_t i = 0; i < 5; i++)
+        liaison__v1__frame__init(&frames[i]);
+    frames[0].body_case = LIAISON__V1__FRAME__BODY_SUBMIT;
+    frames[0].submit = &empty;
+    frames[1].body_case = LIAISON__V1__FRAME__BODY_CHECK;
+    frames[1].check = &empty;
+    frames[2].body_case = LIAISON__V1__FRAME__BODY_ACT;
+    frames[2].act = &no_action;
+    frames[3].body_case = LIAISON__V1__FRAME__BODY_OPEN;
+    frames[3].open = &nothing;
+    frames[4].body_case = LIAISON__V1__FRAME__BODY_HISTORY;
+    frames[4].history = &no_history;
+    for (size_t i = 0; i < 5; i++) {
+        struct call *c = frame_call(r, 1, &frames[i]);
+
+        c->code = i < 3 ? LIAISON_FIELD : LIAISON_OK; /* as the gate finds it */
+        c = ask(r, c);
+        if (c->frame->body_case == LIAISON__V1__FRAME__BODY_DECISION)
+            assert_int_equal(c->frame->decision->code, LIAISON_FIELD);
+        else
+            assert_int_equal(c->frame->body_case, LIAISON__V1__FRAME__BODY_REFUSED);
+        call_free(c);
+    }
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -863,6 +919,10 @@ int main(void)
         TEST(a_withdrawn_referral_that_nobody_saw_is_never_delivered),
         TEST(a_delivery_comes_again_until_it_is_acknowledged_and_says_so),
         TEST(an_auditor_sees_the_trail_of_its_area_denials_and_reads_included),
+        TEST(calls_without_their_messages_are_refused),
+        cmocka_unit_test_setup_teardown(
+            when_the_reserve_is_gone_reads_are_refused_too_and_the_core_goes_on,
+            setup_small, teardown),
         cmocka_unit_test_setup_teardown(
             when_the_store_is_full_changes_are_refused_and_denials_still_logged,
             setup_small, teardown),
