@@ -199,26 +199,6 @@ static void rows_read_like_a_table(void **state)
     assert_false(referral_row_text(SIZE_MAX, row, sizeof row));
 }
 
-/* The rows of PROTOCOL.md that begin with a type's name are exactly those of the table, in its order. */
-static void the_protocol_page_shows_the_same_table(void **state)
-{
-    (void)state;
-    char line[400], row[200];
-    size_t i = 0;
-    FILE *f = fopen("proto/PROTOCOL.md", "r");
-    if (f == NULL)
-        skip(); /* run from elsewhere than the top of the tree */
-    while (fgets(line, sizeof line, f) != NULL) {
-        if (strncmp(line, "| referral |", 12) != 0 &&
-            strncmp(line, "| transfer |", 12) != 0)
-            continue;
-        assert_true(referral_row_text(i++, row, sizeof row));
-        assert_string_equal(line, row);
-    }
-    fclose(f);
-    assert_false(referral_row_text(i, row, sizeof row));
-}
-
 int main(void)
 {
     static const struct CMUnitTest TESTS[] = {
@@ -227,7 +207,6 @@ int main(void)
         cmocka_unit_test(every_move_is_an_event_and_nothing_else_is),
         cmocka_unit_test(every_state_has_its_word),
         cmocka_unit_test(rows_read_like_a_table),
-        cmocka_unit_test(the_protocol_page_shows_the_same_table),
     };
     return cmocka_run_group_tests(TESTS, NULL, NULL);
 }
