@@ -24,6 +24,7 @@
 #include <zmq.h>
 
 #include "broker/conf/conf.h"
+#include "broker/conf/explain.h"
 #include "broker/core/call.h"
 #include "broker/core/core.h"
 #include "broker/ops/log.h"
@@ -518,15 +519,19 @@ static const struct command {
     const char *name, *args, *help, *example;
     bool takes_file;
     int (*run)(const char *path);
+    int (*run_words)(int argc, char *const *argv); /* takes all words behind the name */
 } COMMANDS[] = {
     {"run", "[-c FILE]",
      "run the broker in the foreground; SIGHUP reads CRL, certificates and directory "
      "again",
-     "liaisond run -c /etc/liaison/liaisond.conf", true, cmd_run},
+     "liaisond run -c /etc/liaison/liaisond.conf", true, cmd_run, NULL},
     {"check", "[FILE]", "check settings and rules, all errors in one run",
-     "liaisond check rules.conf", true, cmd_check},
+     "liaisond check rules.conf", true, cmd_check, NULL},
+    {"explain", "FILE ...", "what the rules say about one question, and which lines",
+     "liaisond explain rules.conf --type referral --category mentoring ...", true, NULL,
+     explain_command},
     {"template", "", "print settings and rules to start from",
-     "liaisond template > liaisond.conf", false, cmd_template},
+     "liaisond template > liaisond.conf", false, cmd_template, NULL},
 };
 
 static int usage(FILE *to)
@@ -555,6 +560,8 @@ int main(int argc, char *argv[])
     for (size_t i = 0; i < sizeof COMMANDS / sizeof *COMMANDS; i++) {
         if (strcmp(argv[1], COMMANDS[i].name) != 0)
             continue;
+        if (COMMANDS[i].run_words != NULL)
+            return COMMANDS[i].run_words(argc - 2, argv + 2);
         if (argc > next && strcmp(argv[next], "--help") == 0)
             return usage(stdout);
         if (argc > next && strcmp(argv[next], "-c") == 0)

@@ -73,6 +73,10 @@ void conf_free(struct conf *c);
 MUST_CHECK
 enum liaison_code conf_load_rules(const char *path, struct rules **out, FILE *errors);
 
+/* The same for a settings file with its rules or a rules file alone, as `liaisond check` and `explain` take them. */
+MUST_CHECK
+enum liaison_code conf_load_any_rules(const char *path, struct rules **out, FILE *errors);
+
 /* `liaisond check FILE`: judges a settings file with its rules, or a rules file alone, and says in one line per file on `out`
  * what it holds. Errors: as conf_load. */
 MUST_CHECK

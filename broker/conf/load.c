@@ -252,6 +252,13 @@ enum liaison_code conf_load_rules(const char *path, struct rules **out, FILE *er
     return take_rules(&run, run_file(&run, path, NULL, false, errors), out);
 }
 
+enum liaison_code conf_load_any_rules(const char *path, struct rules **out, FILE *errors)
+{
+    struct run run;
+
+    return take_rules(&run, run_file(&run, path, NULL, true, errors), out);
+}
+
 enum liaison_code conf_read_rules(const char *name, struct slice text, struct rules **out,
                                   FILE *errors)
 {
