@@ -26,16 +26,6 @@ static bool rules_said(enum liaison_code code)
     return code >= LIAISON_DENIED && code <= LIAISON_TOO_LARGE;
 }
 
-/* An entry names parties, rules and sections; all of them must fit. */
-static bool entry_fits(const struct judged *j, const char **names)
-{
-    size_t n = 512 + 2 * strlen(j->e->from) + strlen(j->e->to) + j->decision.n_lines * 34;
-
-    for (size_t i = 0; i < j->submit->referral->n_sections; i++)
-        n += strlen(names[i]) + 2;
-    return n <= LEDGER_ENTRY_MAX;
-}
-
 static void judge_by_rules(struct batch *b, struct call *c, struct judged *j)
 {
     struct rules_question q;
@@ -47,12 +37,8 @@ static void judge_by_rules(struct batch *b, struct call *c, struct judged *j)
         return;
     rules_decide(b->core->settings.rules, &q, c->arena, &j->decision);
     j->code = j->decision.code;
-    if (j->code != LIAISON_OK) {
+    if (j->code != LIAISON_OK)
         j->text = rules_explain(&j->decision, &q, c->arena);
-    } else if (!entry_fits(j, c->section_names)) {
-        j->code = LIAISON_LIMIT;
-        j->text = "the sections' names are too long for one ledger entry";
-    }
 }
 
 /* The gate's finding first; then what was known before; then the rules as they are now. */
