@@ -218,7 +218,8 @@ class Member:
                         created_unix_ms=int(time.time() * 1000), officer='4711', digests=digest_list(sections),
                         type='TYPE_REFERRAL', **{'from': self.name})
         for name, value in fields.items():
-            setattr(e, {'sender': 'from'}.get(name, name), getattr(pb, value) if isinstance(value, str) and value.isupper() else value)
+            name = 'from' if name == 'sender' else name
+            setattr(e, name, getattr(pb, value) if isinstance(value, str) and value.isupper() else value)
         return e
 
     def referral(self, to, names=('identity',), size=200, signer=None, **fields):
