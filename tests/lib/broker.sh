@@ -44,7 +44,7 @@ _broker_await() { # FROM WORDS
     while :; do
         line=$(tail -n "+$1" "$BROKER_LOG" | grep -Em1 -- "$2") && break
         if ! kill -0 "$BROKER_PID" 2>/dev/null || [ $SECONDS -ge $until ]; then
-            printf 'broker: no line with "%s"; it said:\n%s\n' "$2" "$(tail -n "+$1" "$BROKER_LOG")" >&2
+            printf 'broker: no line with "%s"; it said last:\n%s\n' "$2" "$(tail -n "+$1" "$BROKER_LOG" | tail -n 30)" >&2
             return 1
         fi
         sleep 0.02
@@ -82,7 +82,7 @@ broker_stop() {
     status=$?
     BROKER_PID=
     [ $status = 0 ] || {
-        printf 'broker: it ended with %d; it said:\n%s\n' $status "$(tail -n "+$BROKER_FROM" "$BROKER_LOG")" >&2
+        printf 'broker: it ended with %d; it said last:\n%s\n' $status "$(tail -n "+$BROKER_FROM" "$BROKER_LOG" | tail -n 30)" >&2
         return 1
     }
 }
