@@ -30,8 +30,9 @@ struct delivery {
     struct delivery_settings settings;
     uint64_t next_lease;
     struct table agencies, sessions, items;
-    struct link ready;   /* ring of agencies */
-    struct link by_time; /* ring of leased items as they were leased: all leases last alike */
+    struct link ready; /* ring of agencies */
+    struct link
+        by_time; /* ring of leased items as they were leased: all leases last alike */
 };
 
 /* ---------------------------------------------------------------- rings */
@@ -96,17 +97,24 @@ static void settle(struct delivery *d, struct agency *a)
     ring_settle(&d->ready, &a->turn, !ring_empty(&a->ready) && waiting_box(a) != NULL);
 }
 
+/* What is out lies in our memory until the peer takes it, so its word alone does not decide how much that is. */
+static uint64_t window_of(const struct session *s)
+{
+    return s->window_bytes < DELIVERY_OUT_BYTES ? s->window_bytes : DELIVERY_OUT_BYTES;
+}
+
 static bool has_credit(const struct session *s)
 {
     if (s->stuck || s->out_messages >= s->window_messages || s->window_bytes == 0)
         return false;
-    return s->out_messages == 0 || s->out_bytes < s->window_bytes;
+    return s->out_messages == 0 || s->out_bytes < window_of(s);
 }
 
 /* An item larger than the whole window goes out alone, or it never would. */
 static bool fits(const struct session *s, uint64_t bytes)
 {
-    return s->out_messages == 0 || bytes <= s->window_bytes - s->out_bytes;
+    return s->out_messages == 0 ||
+           (s->out_bytes <= window_of(s) && bytes <= window_of(s) - s->out_bytes);
 }
 
 static void settle_session(struct delivery *d, struct session *s)

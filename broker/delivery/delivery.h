@@ -27,6 +27,8 @@ enum { DELIVERY_CLASSES = 4 }; /* 0 is the most urgent */
 
 struct delivery;
 
+#define DELIVERY_OUT_BYTES (UINT64_C(16) << 20)
+
 struct delivery_settings {
     uint64_t lease_ms;        /* how long an item is one session's */
     uint32_t window_messages; /* the most credit that one session can hold */
@@ -50,6 +52,7 @@ void delivery_close(struct delivery *d, uint64_t session);
 
 /* Widens the session's window: at most that many messages and bytes are unacknowledged at a time. An acknowledgement, or a
  * lease's end, gives the room back, so one Grant lasts for the whole session.
+ * However much is granted, no more than DELIVERY_OUT_BYTES are out to one session at a time.
  * An item larger than all the bytes granted still goes out, alone: when nothing else is unacknowledged.
  * Errors: LIAISON_LIMIT (the window would pass its setting; it stays as it was), LIAISON_NOT_FOUND (not open). */
 MUST_CHECK

@@ -50,6 +50,7 @@ void gate_bury(struct session *s)
     if (s->listed[LIST_DEAD])
         return;
     unlist(s, LIST_RUN);
+    unlist(s, LIST_SHAKE);
     unlist(s, LIST_STALLED);
     unlist(s, LIST_DIRTY);
     timers_remove(s->gate->timers, &s->timer);

@@ -26,8 +26,8 @@ static void watch_listeners(struct gate *g, bool on)
 
 void door_mind(struct gate *g)
 {
-    bool open =
-        !g->stopping && g->shaking < g->set.handshakes && g->accept_at_ms <= g->now_ms;
+    bool open = !g->stopping && g->shaking < g->set.handshakes &&
+                g->accept_at_ms <= g->now_ms && gate_may_shake(g);
 
     if (open != g->listening)
         watch_listeners(g, open);
@@ -106,7 +106,7 @@ static void greet(struct gate *g, int fd, const struct sockaddr_storage *from)
     let_in(g, fd, address);
 }
 
-void door_accept(struct gate *g, int listener)
+static void accept_some(struct gate *g, int listener)
 {
     for (int i = 0; i < ACCEPTS_PER_TURN && g->shaking < g->set.handshakes; i++) {
         struct sockaddr_storage from = {0};
@@ -129,6 +129,15 @@ void door_accept(struct gate *g, int listener)
             return;
         /* anything else is about that one connection, which has gone: accept(2), "Error handling" */
     }
+}
+
+void door_accept(struct gate *g, int listener)
+{
+    int64_t since_us = gate_clock_us();
+
+    accept_some(g, listener);
+    g->shake_debt_us +=
+        gate_clock_us() - since_us; /* newcomers are on the handshakes' account */
 }
 
 void door_left(struct session *s)

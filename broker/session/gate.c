@@ -19,6 +19,9 @@ enum {
     CHECKS_PER_TURN = 16,   /* live sessions checked again under new trust */
     SESSIONS_MAX = 65536,   /* a slot is 16 bits of a session's number */
     PAIR_MESSAGES = 1024,   /* chains on their way to the core */
+    BUSY_MS = 50,           /* after a call, handshakes keep to their share for so long */
+    SHAKE_DEBT_US =
+        2000, /* beyond it handshakes wait: two of them at once are let pass */
     RETRY_MS =
         20, /* for a chain that the pipe had no room for, should no event say that it has */
 };
@@ -42,6 +45,10 @@ void gate_defaults(struct gate_settings *s)
     s->handshakes = 512;
     s->handshakes_per_turn = 4;
     s->turn_bytes = 64 << 10;
+    s->turn_us = 1000;
+    s->shake_share = 8;
+    s->idle_talk = 3000;
+    s->idle_talk_ms = 60000;
     s->key_records = STREAM_KEY_RECORDS;
     s->tls_ms = 5000;
     s->zmtp_ms = 2000;
@@ -55,12 +62,25 @@ void gate_defaults(struct gate_settings *s)
 
 /* ---- one turn */
 
-static void read_clocks(struct gate *g)
+int64_t gate_clock_us(void)
 {
     struct timespec t;
 
     clock_gettime(CLOCK_MONOTONIC, &t);
-    g->now_ms = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* Reads the clocks, and lets the handshakes pay back what they took beyond their share. */
+static void read_clocks(struct gate *g)
+{
+    struct timespec t;
+    int64_t now_us = gate_clock_us(), paid = (now_us - g->paid_us) / g->set.shake_share;
+
+    if (paid > 0) {
+        g->shake_debt_us -= paid < g->shake_debt_us ? paid : g->shake_debt_us;
+        g->paid_us = now_us;
+    }
+    g->now_ms = now_us / 1000;
     clock_gettime(CLOCK_REALTIME, &t);
     g->now_unix_ms = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
@@ -100,6 +120,40 @@ static bool take_all(struct gate *g)
     return any;
 }
 
+/* True if a handshake may cost time now: always while no calls come, else within their share. */
+bool gate_may_shake(const struct gate *g)
+{
+    return g->shake_debt_us <= SHAKE_DEBT_US || g->called_ms + BUSY_MS < g->now_ms;
+}
+
+/* When handshakes that wait for their share may go on. */
+static int64_t shake_at_ms(const struct gate *g)
+{
+    int64_t over = g->shake_debt_us - SHAKE_DEBT_US, idle = g->called_ms + BUSY_MS + 1,
+            paid = g->now_ms + 1 + over * g->set.shake_share / 1000;
+
+    return paid < idle ? paid : idle;
+}
+
+/* Handshakes that waited for their share go on. */
+static void run_shaking(struct gate *g)
+{
+    for (struct session *s; gate_may_shake(g) && (s = desk_first(g, LIST_SHAKE)) != NULL;)
+        gate_list(s, LIST_RUN);
+}
+
+static void run_session(struct gate *g, struct session *s)
+{
+    if (s->state != SESSION_TLS)
+        session_turn(s);
+    else if (!gate_may_shake(g))
+        gate_list(s, LIST_SHAKE);
+    else if (g->shaken >= g->set.handshakes_per_turn)
+        gate_list(s, LIST_RUN);
+    else
+        session_turn(s);
+}
+
 /* Gives each session that has something to do its turn; handshakes, which are dear, only a few. */
 static void run_sessions(struct gate *g)
 {
@@ -110,10 +164,7 @@ static void run_sessions(struct gate *g)
         s = desk_first(g, LIST_RUN);
         if (s == NULL)
             break;
-        if (s->state == SESSION_TLS && g->shaken >= g->set.handshakes_per_turn)
-            gate_list(s, LIST_RUN);
-        else
-            session_turn(s);
+        run_session(g, s);
     }
 }
 
@@ -265,6 +316,8 @@ static int wait_ms(const struct gate *g, int64_t until)
         until = g->stop_ends_ms;
     if (g->accept_at_ms > g->now_ms && g->accept_at_ms < until)
         until = g->accept_at_ms;
+    if (!gate_may_shake(g) && shake_at_ms(g) < until)
+        until = shake_at_ms(g);
     return until - g->now_ms > 60000 ? 60000 : (int)(until - g->now_ms);
 }
 
@@ -276,6 +329,7 @@ static int64_t turn(struct gate *g)
 
     take_all(g);
     run_stalled(g);
+    run_shaking(g);
     run_sessions(g);
     check_again(g);
     run_timers(g);
@@ -293,6 +347,7 @@ static int64_t turn(struct gate *g)
 static void wait_and_dispatch(struct gate *g, int ms)
 {
     struct epoll_event events[EVENTS_PER_TURN];
+
     int n = epoll_wait(g->epoll, events, EVENTS_PER_TURN, ms);
 
     read_clocks(g);

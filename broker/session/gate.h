@@ -40,7 +40,14 @@ struct gate_settings {
     unsigned sessions, per_agency, per_address;
     unsigned handshakes;          /* in progress; past it nobody is accepted */
     unsigned handshakes_per_turn; /* each costs a millisecond that others wait */
-    size_t turn_bytes;    /* read from one session before the others have their turn */
+    size_t turn_bytes; /* read from one session before the others have their turn */
+    int64_t
+        turn_us; /* the same in time: judging a message may be dear, or a peer may send many small ones */
+    unsigned
+        shake_share; /* while calls come, handshakes get one part in so many of the thread's time */
+    uint64_t
+        idle_talk; /* PINGs and the like that a peer may send in idle_talk_ms; see link_idle_talk */
+    int64_t idle_talk_ms;
     uint64_t key_records; /* TLS records under one key */
 
     int64_t tls_ms, zmtp_ms, hello_ms; /* from accept to TLS, to READY, to Hello */

@@ -78,13 +78,22 @@ static void identify(struct session *s)
     gate_list(s, LIST_RUN); /* its greeting may have come with the end of the handshake */
 }
 
+static enum stream_result timed_handshake(struct session *s)
+{
+    int64_t since_us = gate_clock_us();
+    enum stream_result r = link_handshake(s->link);
+
+    s->gate->shake_debt_us += gate_clock_us() - since_us;
+    return r;
+}
+
 static void shake(struct session *s)
 {
     char why[REASON_BYTES] = "";
     enum liaison_code code;
 
     s->gate->shaken++;
-    switch (link_handshake(s->link)) {
+    switch (timed_handshake(s)) {
     case STREAM_DONE:
         identify(s);
         break;
@@ -225,14 +234,12 @@ static void heard(struct session *s)
     timers_set(s->gate->timers, &s->timer, session_deadline(s));
 }
 
-static void read_turn(struct session *s)
+/* Reads as long as there is something, its turn lasts, and it may be read. */
+static void hear_all(struct session *s, size_t *budget)
 {
     struct gate *g = s->gate;
-    size_t budget = g->set.turn_bytes;
-    bool memory;
+    int64_t ends_us = gate_clock_us() + g->set.turn_us;
 
-    s->held = false;
-    link_borrow(s->link, &g->spare);
     for (bool more = true; more;) {
         if (gate_stalled(g)) {
             gate_list(s, LIST_STALLED);
@@ -242,8 +249,41 @@ static void read_turn(struct session *s)
             s->held = true;
             break;
         }
-        more = hear(s, &budget);
+        more = hear(s, budget);
+        if (more && gate_clock_us() >= ends_us) {
+            gate_list(s, LIST_RUN);
+            break;
+        }
     }
+}
+
+/* PINGs and key updates cost us work and say nothing: some are welcome, a flood ends the session. */
+static void bound_idle_talk(struct session *s)
+{
+    const struct gate *g = s->gate;
+    uint64_t talk = link_idle_talk(s->link);
+
+    if (s->talk_ms + g->set.idle_talk_ms <= g->now_ms) {
+        s->talk_ms = g->now_ms;
+        s->talk_before = talk;
+    }
+    if (talk - s->talk_before <= g->set.idle_talk || s->state == SESSION_OVER ||
+        s->state == SESSION_CLOSING)
+        return;
+    session_fire(s, EVENT_BREACH,
+                 (struct session_cause){.code = LIAISON_LIMIT,
+                                        .why = "too many PINGs or key updates"});
+}
+
+static void read_turn(struct session *s)
+{
+    struct gate *g = s->gate;
+    size_t budget = g->set.turn_bytes;
+    bool memory;
+
+    s->held = false;
+    link_borrow(s->link, &g->spare);
+    hear_all(s, &budget);
     memory = link_return(s->link, &g->spare);
     if (budget < g->set.turn_bytes || s->held)
         heard(s);
@@ -251,6 +291,8 @@ static void read_turn(struct session *s)
         gate_list(s, LIST_DIRTY); /* READY or PONG, which links queue themselves */
     if (!memory)
         session_fire(s, EVENT_LOST, (struct session_cause){.code = LIAISON_MEMORY});
+    else
+        bound_idle_talk(s);
 }
 
 void session_turn(struct session *s)

@@ -48,8 +48,11 @@ struct gate {
     unsigned n_free;
     uint64_t generation;
     struct list lists[LIST__COUNT];
-    unsigned shaking;     /* handshakes in progress */
-    unsigned shaken;      /* handshake steps in this turn */
+    unsigned shaking; /* handshakes in progress */
+    unsigned shaken;  /* handshake steps in this turn */
+    int64_t shake_debt_us,
+        paid_us;          /* what handshakes took beyond their share; paid until */
+    int64_t called_ms;    /* when the last call came */
     size_t held_bytes;    /* calls without an answer, of all sessions */
     unsigned unanswered;  /* the same in calls */
     unsigned check_next;  /* the next slot to check again; set.sessions: none */
@@ -69,6 +72,12 @@ void gate_tell(struct gate *g, struct call *c);
 
 /* Counts a peer that failed before its certificate was verified. */
 void gate_stranger(struct gate *g, enum liaison_code code);
+
+/* Microseconds on a clock that only rises. */
+int64_t gate_clock_us(void);
+
+/* True if a handshake, or an accept, may cost time now. */
+bool gate_may_shake(const struct gate *g);
 
 /* True while the core has so much to do that nobody is read. */
 bool gate_stalled(const struct gate *g);

@@ -5,7 +5,10 @@
 #include "broker/ops/log.h"
 #include "broker/session/reply.h"
 
-enum { REASON_BYTES = 256 };
+enum {
+    REASON_BYTES = 256,
+    READS_IN_CREDIT = 8, /* reads without an answer that fill a session's credit */
+};
 
 struct session *session_new(struct gate *g, uint64_t number, int fd,
                             const uint8_t address[16])
@@ -188,8 +191,26 @@ static void do_open(struct session *s, struct session_cause *cause)
     pass_on(s, c);
 }
 
+/* What a call may cost beyond its own bytes while it is unanswered: a read's answer is far longer than the read, and a peer that
+ * does not take answers would have `window` of them lie here. */
+static size_t answer_charge(const struct session *s, const Liaison__V1__Frame *f)
+{
+    switch ((int)f->body_case) {
+    case LIAISON__V1__FRAME__BODY_LIST:
+    case LIAISON__V1__FRAME__BODY_HISTORY:
+    case LIAISON__V1__FRAME__BODY_DIRECTORY:
+    case LIAISON__V1__FRAME__BODY_OPEN:
+    case LIAISON__V1__FRAME__BODY_ENTRIES:
+        return s->gate->set.credit_bytes / READS_IN_CREDIT;
+    default:
+        return 0;
+    }
+}
+
 static void do_call(struct session *s, struct session_cause *cause)
 {
+    s->gate->called_ms = s->gate->now_ms;
+    cause->call->frame_bytes += answer_charge(s, cause->call->frame);
     judge_call(s->gate->judge, cause->call, s->peer, s->gate->now_unix_ms);
     pass_on(s, cause->call);
 }

@@ -46,6 +46,7 @@ struct session_cause {
 
 enum session_list {
     LIST_RUN,     /* has something to read or to do */
+    LIST_SHAKE,   /* its handshake would go on if handshakes had time left */
     LIST_STALLED, /* would be read if the core had room */
     LIST_DIRTY,   /* has something to write */
     LIST_DEAD,    /* over, to be freed */
@@ -67,6 +68,8 @@ struct session {
     size_t unanswered_bytes;
     int64_t phase_ends_ms; /* TLS to Hello, closing, lingering */
     int64_t heard_ms;
+    int64_t talk_ms; /* since when its idle talk is counted, and what it was then */
+    uint64_t talk_before;
     int64_t stuck_since_ms; /* 0: the peer takes what we write */
     int64_t ends_ms;        /* its certificate's end on our clock */
     bool pinged, opened, held;

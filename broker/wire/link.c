@@ -14,6 +14,7 @@ struct link {
     bool borrowed; /* `in` uses the spare's memory */
     bool readable; /* the socket may have more */
     bool up;
+    uint64_t commands; /* that came after READY */
 };
 
 enum liaison_code link_new(SSL_CTX *context, int fd, size_t message_max,
@@ -107,6 +108,8 @@ static enum stream_result fill(struct link *l, size_t *budget)
     r = stream_read(l->stream, space, STREAM_RECORD_BYTES, &n);
     if (r == STREAM_DONE) {
         buffer_added(&l->in, n);
+        if (n < LINK_RECORD_COST)
+            n = LINK_RECORD_COST;
         *budget -= n < *budget ? n : *budget;
     }
     if (r == STREAM_AGAIN)
@@ -145,12 +148,15 @@ static enum link_event meaning(struct link *l, enum zmtp_event event,
 
     switch (event) {
     case ZMTP_NEED:
+        break;
     case ZMTP_PONG:
+        l->commands++;
         break;
     case ZMTP_GREETED:
         queued = queue_ready(l);
         break;
     case ZMTP_PING:
+        l->commands++;
         queued = queue_pong(l, f);
         break;
     case ZMTP_READY:
@@ -268,6 +274,11 @@ enum stream_result link_flush(struct link *l, size_t *written)
 size_t link_queued(const struct link *l)
 {
     return l->out.to - l->out.from;
+}
+
+uint64_t link_idle_talk(const struct link *l)
+{
+    return l->commands + stream_idle_updates(l->stream) * LINK_UPDATE_TALK;
 }
 
 bool link_up(const struct link *l)

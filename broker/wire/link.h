@@ -16,6 +16,12 @@ enum link_event {
     LINK_BROKEN,  /* the peer broke TLS, ZMTP or a limit: *code and *why say what */
 };
 
+enum {
+    LINK_RECORD_COST =
+        512, /* what a record takes from a turn's budget, however small it is */
+    LINK_UPDATE_TALK = 100, /* a key update costs us as much as so many PINGs */
+};
+
 struct link;
 
 /* Begins a link on `fd`, whose TLS handshake comes first. Gives: *out. Takes: fd, after LIAISON_OK. Errors: LIAISON_MEMORY. */
@@ -34,7 +40,8 @@ void link_wake(struct link *l);
 /* Begins a turn of reading. A link with nothing kept from before borrows `spare`'s memory, so that idle links hold none. */
 void link_borrow(struct link *l, struct buffer *spare);
 
-/* The next event. *budget is lessened by the bytes read; with none left only what is already here is parsed.
+/* The next event. *budget is lessened by the bytes read, LINK_RECORD_COST at least for each record; with none left only what is
+ * already here is parsed.
  * Borrows: *body, until the next call or link_return. */
 MUST_CHECK
 enum link_event link_next(struct link *l, size_t *budget, struct slice *body,
@@ -60,6 +67,10 @@ enum stream_result link_flush(struct link *l, size_t *written);
 
 /* Bytes queued and not yet written. */
 size_t link_queued(const struct link *l);
+
+/* What the peer sent that asked for work and said nothing: commands after READY, and key updates of its own accord, each of
+ * which counts as LINK_UPDATE_TALK commands. It only rises. */
+uint64_t link_idle_talk(const struct link *l);
 
 /* True between LINK_UP and the end. */
 bool link_up(const struct link *l);

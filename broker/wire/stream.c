@@ -12,8 +12,22 @@ struct stream {
     uint64_t key_records;
     uint64_t written, read; /* records since the last key update */
     uint64_t key_updates;
-    bool write_blocked; /* a record is half out: no key update now */
+    uint64_t updates_heard; /* of the peer */
+    bool write_blocked;     /* a record is half out: no key update now */
 };
+
+/* Counts the peer's key updates: OpenSSL deals with them and tells nobody. */
+static void on_message(int written, int version, int content_type, const void *bytes,
+                       size_t n, SSL *ssl, void *arg)
+{
+    struct stream *s = arg;
+    const uint8_t *message = bytes;
+
+    (void)version, (void)ssl;
+    if (!written && content_type == SSL3_RT_HANDSHAKE && n > 0 &&
+        message[0] == SSL3_MT_KEY_UPDATE)
+        s->updates_heard++;
+}
 
 enum liaison_code stream_new(SSL_CTX *context, int fd, uint64_t key_records,
                              struct stream **out)
@@ -31,6 +45,10 @@ enum liaison_code stream_new(SSL_CTX *context, int fd, uint64_t key_records,
     SSL_set_accept_state(s->ssl);
     SSL_set_read_ahead(s->ssl,
                        0); /* else bytes hide in OpenSSL while the socket stays quiet */
+    SSL_clear_mode(s->ssl, SSL_MODE_AUTO_RETRY); /* else SSL_read goes on for as long as
+                                                    key updates come */
+    SSL_set_msg_callback(s->ssl, on_message);
+    SSL_set_msg_callback_arg(s->ssl, s);
     s->fd = fd;
     s->key_records = key_records;
     *out = s;
@@ -85,12 +103,17 @@ static void renew_keys(struct stream *s)
 
 enum stream_result stream_read(struct stream *s, uint8_t *out, size_t room, size_t *n)
 {
+    uint64_t heard = s->updates_heard;
+    enum stream_result r;
     int rc;
 
     ERR_clear_error();
     rc = SSL_read_ex(s->ssl, out, room, n);
-    if (rc != 1)
-        return result_of(s, rc);
+    if (rc != 1) {
+        *n = 0;
+        r = result_of(s, rc);
+        return r == STREAM_AGAIN && s->updates_heard > heard ? STREAM_DONE : r;
+    }
     s->read++;
     return STREAM_DONE;
 }
@@ -136,6 +159,11 @@ enum stream_result stream_discard(struct stream *s)
 uint64_t stream_key_updates(const struct stream *s)
 {
     return s->key_updates;
+}
+
+uint64_t stream_idle_updates(const struct stream *s)
+{
+    return s->updates_heard > s->key_updates ? s->updates_heard - s->key_updates : 0;
 }
 
 SSL *stream_ssl(struct stream *s)

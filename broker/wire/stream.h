@@ -37,7 +37,8 @@ void stream_free(struct stream *s);
 MUST_CHECK
 enum stream_result stream_handshake(struct stream *s);
 
-/* Reads up to `room` bytes, *n > 0 of them with STREAM_DONE. */
+/* Reads one record of up to `room` bytes with STREAM_DONE. *n is 0 if it was a key update: each is told by itself, so that a
+ * peer that sends nothing else keeps nobody in here. */
 MUST_CHECK
 enum stream_result stream_read(struct stream *s, uint8_t *out, size_t room, size_t *n);
 
@@ -54,8 +55,9 @@ void stream_finish(struct stream *s);
 MUST_CHECK
 enum stream_result stream_discard(struct stream *s);
 
-/* Key updates so far. */
+/* Key updates that we began so far; and those of the peer that ours do not explain. */
 uint64_t stream_key_updates(const struct stream *s);
+uint64_t stream_idle_updates(const struct stream *s);
 
 /* For tls.h, which says who the peer is. Borrows. */
 SSL *stream_ssl(struct stream *s);

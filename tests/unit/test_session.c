@@ -373,7 +373,7 @@ static struct reply hear(struct peer *p)
     struct zmtp_frame f;
     enum zmtp_event e;
 
-    while ((e = peer_event(p, &f)) == ZMTP_PING)
+    while ((e = peer_event(p, &f)) == ZMTP_PING || e == ZMTP_PONG)
         ;
     if (e == ZMTP_NEED || e == ZMTP_REFUSED)
         return (struct reply){NULL};
@@ -802,6 +802,26 @@ static void breach_too_long(struct peer *p)
     peer_write(p, header, zmtp_header((1 << 20) + 1, header));
 }
 
+/* Writes may fail once the broker has had enough. */
+static void breach_ping_flood(struct peer *p)
+{
+    static uint8_t many[8 * 100];
+
+    for (size_t i = 0; i < sizeof many; i += 9)
+        if (i + 9 <= sizeof many)
+            memcpy(many + i, "\x04\x07\x04PING\x00\x01", 9);
+    for (int i = 0; i < 40; i++)
+        (void)peer_write(p, many, sizeof many / 9 * 9);
+}
+
+static void breach_key_update_flood(struct peer *p)
+{
+    for (int i = 0; i < 40; i++) {
+        assert_int_equal(SSL_key_update(p->ssl, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+        (void)SSL_do_handshake(p->ssl);
+    }
+}
+
 static const struct {
     const char *why;
     void (*act)(struct peer *p);
@@ -818,6 +838,8 @@ static const struct {
     {"a message of two frames", breach_two_frames, LIAISON_PROTOCOL},
     {"a command no DEALER sends", breach_subscribe, LIAISON_PROTOCOL},
     {"a message over the limit", breach_too_long, LIAISON_LIMIT},
+    {"a flood of PINGs", breach_ping_flood, LIAISON_LIMIT},
+    {"a flood of key updates", breach_key_update_flood, LIAISON_LIMIT},
 };
 
 static void every_breach_is_named_and_ends_that_session_only(void **state)
@@ -1236,6 +1258,78 @@ static void past_its_credit_of_bytes_a_peer_is_not_read(void **state)
     rig_end(r);
 }
 
+static void send_list(struct peer *p, uint64_t id)
+{
+    Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
+    Liaison__V1__List l = LIAISON__V1__LIST__INIT;
+
+    l.box = LIAISON__V1__BOX__BOX_INBOX;
+    f.id = id;
+    f.body_case = LIAISON__V1__FRAME__BODY_LIST;
+    f.list = &l;
+    send_frame(p, &f);
+}
+
+static void reads_count_against_the_credit_by_what_they_may_bring(void **state)
+{
+    struct rig *r = rig_new();
+    struct peer p;
+
+    (void)state;
+    r->hold = true;
+    rig_start(r);
+    settle(r, &p, "prison");
+    for (uint64_t id = 2; id < 42; id++) /* fewer than the window, and a few bytes each */
+        send_list(&p, id);
+    rig_wait(r, CALL_FRAME, 8);
+    usleep(50000);
+    assert_in_range(rig_count(r, CALL_FRAME), 8, 9);
+    rig_set(r, &r->hold, false);
+    rig_wait(r, CALL_FRAME, 40);
+    peer_hang_up(&p);
+    rig_end(r);
+}
+
+static void a_few_pings_and_key_updates_are_welcome(void **state)
+{
+    struct rig *r = rig_new();
+    struct peer p;
+
+    (void)state;
+    rig_start(r);
+    settle(r, &p, "prison");
+    for (uint64_t id = 2; id < 12; id++) {
+        assert_int_equal(SSL_key_update(p.ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+        assert_true(peer_write(&p, "\x04\x07\x04PING\x00\x01", 9));
+        send_grant(&p, id);
+        expect_done(&p, id);
+    }
+    peer_hang_up(&p);
+    rig_end(r);
+}
+
+static void handshakes_go_on_while_calls_come(void **state)
+{
+    enum { EACH = 8 };
+    struct rig *r = rig_new();
+    struct peer busy, p[EACH];
+    uint64_t id = 2;
+
+    (void)state;
+    r->set.shake_share = 1000; /* what one handshake takes is paid back after a second */
+    rig_start(r);
+    settle(r, &busy, "probation");
+    for (int i = 0; i < EACH; i++) {
+        send_grant(&busy, id); /* from now on the gate is busy, for a while */
+        expect_done(&busy, id++);
+        settle(r, &p[i], "prison");
+    }
+    for (int i = 0; i < EACH; i++)
+        peer_hang_up(&p[i]);
+    peer_hang_up(&busy);
+    rig_end(r);
+}
+
 static void past_what_all_may_hold_nobody_is_read(void **state)
 {
     struct rig *r = rig_new();
@@ -1610,6 +1704,9 @@ int main(void)
         cmocka_unit_test(silent_strangers_do_not_keep_a_newcomer_out),
         cmocka_unit_test(past_the_bound_on_handshakes_newcomers_wait_in_the_kernel),
         cmocka_unit_test(past_its_window_a_peer_is_not_read),
+        cmocka_unit_test(reads_count_against_the_credit_by_what_they_may_bring),
+        cmocka_unit_test(a_few_pings_and_key_updates_are_welcome),
+        cmocka_unit_test(handshakes_go_on_while_calls_come),
         cmocka_unit_test(past_what_all_may_hold_nobody_is_read),
         cmocka_unit_test(past_its_credit_of_bytes_a_peer_is_not_read),
         cmocka_unit_test(a_peer_that_leaves_with_calls_open_harms_nobody),
