@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "broker/rules/ask.h"
 #include "proto/sign.h"
 #include "proto/valid.h"
 
@@ -174,23 +175,14 @@ static enum liaison_code take_envelope(const struct hearing *h,
 
 static enum liaison_code ask_rules(const struct hearing *h, const Liaison__V1__Submit *s)
 {
-    const Liaison__V1__Envelope *e = h->c->envelope;
-    struct rules_question q = {
-        .from = e->from,
-        .to = e->to,
-        .type = e->type,
-        .category = e->category,
-        .purpose = e->purpose,
-        .basis = e->basis,
-        .minor = e->minor,
-        .sections = h->c->section_names,
-        .n_sections = s->referral->n_sections,
-        .strip = s->strip,
-    };
+    const Liaison__V1__SignedReferral *r = s->referral;
+    struct rules_question q;
     struct rules_decision decision;
+    enum liaison_code code = rules_ask(h->c->envelope, r->sections, h->c->section_names,
+                                       r->n_sections, s->strip, &q);
 
-    for (size_t i = 0; i < s->referral->n_sections; i++)
-        q.bytes += s->referral->sections[i]->ciphertext.len;
+    if (code != LIAISON_OK)
+        return deny(h, code, "more sections than the rules can judge");
     rules_decide(h->j->rules, &q, h->c->arena, &decision);
     if (decision.code != LIAISON_OK)
         h->c->why = rules_explain(&decision, &q, h->c->arena);
