@@ -3,9 +3,9 @@ OUT     ?= build
 CFLAGS  ?= -O2 -g
 prefix  ?= /usr/local
 DEBS    := gcc libc6-dev make pkg-config bison flex protobuf-c-compiler openssl \
-           $(patsubst %,lib%-dev,protobuf-c ssl zmq3 lmdb jansson)
+           $(patsubst %,lib%-dev,protobuf-c ssl zmq3 lmdb jansson seccomp)
 TESTDEBS := libcmocka-dev python3 python3-zmq python3-protobuf protobuf-compiler stunnel4 procps
-PKGS    := openssl libprotobuf-c libzmq lmdb jansson
+PKGS    := openssl libprotobuf-c libzmq lmdb jansson libseccomp
 WARN    := -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wvla -Wundef -Wpointer-arith -Wwrite-strings \
            -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
 SANFLAG := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)

@@ -27,7 +27,11 @@
 #include "broker/conf/explain.h"
 #include "broker/core/call.h"
 #include "broker/core/core.h"
+#include "broker/ops/expiry.h"
 #include "broker/ops/log.h"
+#include "broker/ops/notify.h"
+#include "broker/ops/page.h"
+#include "broker/ops/sandbox.h"
 #include "broker/session/gate.h"
 #include "proto/err.h"
 #include "proto/tls.h"
@@ -48,10 +52,20 @@ struct broker {
     struct gate *gates[CONF_GATES_MAX];
     pthread_t core_thread, gate_threads[CONF_GATES_MAX];
     enum liaison_code core_ended; /* how core_run() ended; read after the join */
-    time_t crl_look;              /* when to look at the end of the CRLs again */
+    const char *settings;         /* the file's path */
+    struct metrics metrics;
+    struct page *page; /* NULL: nobody asked for one */
+    struct notify notify;
+    int64_t watchdog_at_ms; /* when to tell the service manager again */
+    struct expiry crl_end, own_end;
+    time_t look_at; /* when to look at these again */
 };
 
-enum { DAY_S = 86400, CRL_LOOK_S = 3600, CRL_AGAIN_S = 60 };
+enum { HOUR_S = 3600, DAY_S = 24 * HOUR_S };
+
+/* How long before the end it is said that something ends. */
+static const int64_t CRL_STEPS[] = {DAY_S, 6 * HOUR_S};
+static const int64_t OWN_STEPS[] = {30 * DAY_S, 14 * DAY_S, 7 * DAY_S, DAY_S};
 
 /* Which file it is has been said. */
 static int file_hint(enum liaison_code code)
@@ -89,17 +103,18 @@ static enum liaison_code load_trust(const struct conf *c, struct tls_trust **tru
 }
 
 /* Our own name, from our certificate. */
-static enum liaison_code load_self(struct broker *b, char *why, size_t why_len)
+static enum liaison_code load_self(const struct conf *c, const struct tls_trust *trust,
+                                   struct tls_identity *self, char *why, size_t why_len)
 {
     uint8_t *der;
     size_t len;
     enum liaison_code code =
-        tls_load_certificate(b->conf.certificate, &der, &len, why, why_len);
+        tls_load_certificate(c->certificate, &der, &len, why, why_len);
 
     if (code != LIAISON_OK)
         return code;
-    code = tls_check_der(b->trust, slice(der, len), TLS_USE_BROKER, time(NULL), &b->self,
-                         why, why_len);
+    code = tls_check_der(trust, slice(der, len), TLS_USE_BROKER, time(NULL), self, why,
+                         why_len);
     OPENSSL_free(der);
     return code;
 }
@@ -198,6 +213,45 @@ static enum liaison_code drop_privilege(const char *user, char *why, size_t why_
     return LIAISON_OK;
 }
 
+/* ------------------------------------------------------------ sandbox */
+
+static const char *store_folder(const struct conf *c)
+{
+    return c->store_url + strcspn(c->store_url, ":") + 1;
+}
+
+/* Twice: before the first thread, which libzmq starts with the core, with the store yet to be opened; and then without it. What
+ * SIGHUP reads must stay readable. */
+static int confine_files(const struct broker *b, bool store)
+{
+    const struct conf *c = &b->conf;
+    const struct sandbox_place places[] = {
+        {SANDBOX_FILE, c->ca},
+        {SANDBOX_FILE, c->crl},
+        {SANDBOX_FILE, c->certificate},
+        {SANDBOX_FILE, c->key},
+        {SANDBOX_FILE, c->rules_file},
+        {SANDBOX_FILE, b->settings},
+        {SANDBOX_FOLDER, c->directory},
+        {SANDBOX_MAKE, store ? store_folder(c) : NULL},
+        {SANDBOX_MAKE, store ? c->store_key : NULL},
+    };
+
+    return sandbox_files(places, sizeof places / sizeof *places);
+}
+
+static void confine(const struct broker *b)
+{
+    int files = confine_files(b, false);
+    bool calls = sandbox_calls();
+
+    if (files > 0 && calls)
+        log_info("sandbox.on", "landlock=%d seccomp=on", files);
+    else
+        log_warn("sandbox.part", "landlock=%d seccomp=%s what=\"%s\"", files,
+                 calls ? "on" : "off", "this kernel or container gives us no more");
+}
+
 /* ------------------------------------------------------------ threads */
 
 static enum liaison_code make_core(struct broker *b, char *why, size_t why_len)
@@ -217,6 +271,7 @@ static enum liaison_code make_core(struct broker *b, char *why, size_t why_len)
         .window_bytes = 256ULL << 20,
         .page = (uint32_t)c->limits.page,
         .page_bytes = (uint32_t)(c->limits.message_bytes / 2),
+        .metrics = &b->metrics,
     };
     enum liaison_code code =
         directory_load(c->directory, b->trust, time(NULL), &s.directory, why, why_len);
@@ -255,6 +310,7 @@ static struct gate_settings gate_settings_of(struct broker *b, unsigned number)
     s.hello_ms = (int64_t)l->hello_timeout_ms;
     s.ping_ms = (int64_t)l->ping_ms;
     s.idle_ms = (int64_t)l->idle_ms;
+    s.metrics = &b->metrics;
     return s;
 }
 
@@ -305,18 +361,50 @@ static enum liaison_code connect_control(struct broker *b, char *why, size_t why
     return LIAISON_INTERNAL;
 }
 
+/* What /readyz and whoever draws curves must know. */
+static void tell_ends(struct broker *b)
+{
+    metrics_set(&b->metrics, METRIC_CRL_ENDS, (uint64_t)tls_trust_crl_ends(b->trust));
+    metrics_set(&b->metrics, METRIC_CERT_ENDS, (uint64_t)b->self.not_after_unix);
+}
+
+/* Everything that needs a name in the file system or a socket of its own, before the sandbox. */
+static enum liaison_code open_doors(struct broker *b, char *why, size_t why_len)
+{
+    notify_open(&b->notify);
+    metrics_set(&b->metrics, METRIC_STORE_MAP, b->conf.map_bytes);
+    tell_ends(b);
+    return b->conf.metrics == NULL
+               ? LIAISON_OK
+               : page_open(b->conf.metrics, &b->metrics, &b->page, why, why_len);
+}
+
+static enum liaison_code open_page(struct broker *b, char *why, size_t why_len)
+{
+    enum liaison_code code = b->page == NULL ? LIAISON_OK : page_start(b->page);
+
+    if (code != LIAISON_OK)
+        snprintf(why, why_len, "cannot start a thread: %s", err_text(code));
+    return code;
+}
+
 static enum liaison_code start(struct broker *b, char *why, size_t why_len)
 {
     enum liaison_code code;
+    bool confined = b->conf.sandbox && sandbox_fits();
 
     if ((code = load_trust(&b->conf, &b->trust, &b->context, why, why_len)) !=
             LIAISON_OK ||
-        (code = load_self(b, why, why_len)) != LIAISON_OK ||
+        (code = load_self(&b->conf, b->trust, &b->self, why, why_len)) != LIAISON_OK ||
         (code = listen_all(b, why, why_len)) != LIAISON_OK ||
         (code = drop_privilege(b->conf.user, why, why_len)) !=
             LIAISON_OK) /* the store is its user's */
         return code;
     allow_descriptors(&b->conf);
+    if ((code = open_doors(b, why, why_len)) != LIAISON_OK)
+        return code;
+    if (confined)
+        confine_files(b, true);
     b->zmq = zmq_ctx_new();
     if (b->zmq == NULL) {
         snprintf(why, why_len, "zmq: %s", zmq_strerror(zmq_errno()));
@@ -325,25 +413,48 @@ static enum liaison_code start(struct broker *b, char *why, size_t why_len)
     if ((code = make_core(b, why, why_len)) != LIAISON_OK ||
         (code = connect_control(b, why, why_len)) != LIAISON_OK)
         return code;
-    return start_threads(b, why, why_len);
+    if (confined)
+        confine(b);
+    else
+        log_warn("sandbox.off", "why=\"%s\"",
+                 sandbox_fits() ? "the settings say so" : "built with a sanitizer");
+    code = start_threads(b, why, why_len);
+    return code == LIAISON_OK ? open_page(b, why, why_len) : code;
 }
 
 /* ------------------------------------------------------------ signals */
+
+/* Our certificate under other trust. The gates and the ledger know us by one name. */
+static enum liaison_code load_again(const struct broker *b, const struct tls_trust *trust,
+                                    struct tls_identity *self, char *why, size_t why_len)
+{
+    enum liaison_code code = load_self(&b->conf, trust, self, why, why_len);
+
+    if (code == LIAISON_OK && strcmp(self->name, b->self.name) != 0) {
+        snprintf(why, why_len, "%s: it is for %s, this broker is %s", b->conf.certificate,
+                 self->name, b->self.name);
+        code = LIAISON_IDENTITY;
+    }
+    return code;
+}
 
 /* Reads CRL, certificates and directory again; what is in force stays in force if they are not right. */
 static void reload(struct broker *b)
 {
     struct call *c = call_new(CALL_RELOAD, 0);
     struct tls_trust *trust = NULL;
+    struct tls_identity self;
     SSL_CTX *context = NULL;
     char why[1024] = "out of memory";
 
     if (c == NULL ||
         load_trust(&b->conf, &trust, &context, why, sizeof why) != LIAISON_OK ||
+        load_again(b, trust, &self, why, sizeof why) != LIAISON_OK ||
         directory_load(b->conf.directory, trust, time(NULL), &c->directory, why,
                        sizeof why) != LIAISON_OK) {
         log_error("reload.refused", "why=\"%s\" what=%s", why,
                   "what was in force stays in force");
+        metrics_add(&b->metrics, METRIC_RELOADS_WRONG, 1);
         SSL_CTX_free(context);
         tls_trust_free(trust);
         call_free(c);
@@ -355,7 +466,12 @@ static void reload(struct broker *b)
     tls_trust_free(b->trust);
     b->context = context;
     b->trust = trust;
-    b->crl_look = 0;
+    b->self.not_after_unix = self.not_after_unix;
+    b->look_at = 0;
+    expiry_renewed(&b->crl_end);
+    expiry_renewed(&b->own_end);
+    tell_ends(b);
+    metrics_add(&b->metrics, METRIC_RELOADS, 1);
     c->trust = tls_trust_share(trust);
     if (call_send(b->control, c) != LIAISON_OK) {
         tls_trust_free(c->trust);
@@ -365,28 +481,86 @@ static void reload(struct broker *b)
     log_info("reload.done", "crl_ends=%lld", (long long)tls_trust_crl_ends(trust));
 }
 
-/* A list that has ended keeps everybody out: said a day before, and every minute until there is a new one. Returns the
- * milliseconds until the next look. */
-static long mind_crl(struct broker *b)
+/* A list that has ended keeps everybody out, and so does our own certificate. */
+static int64_t mind_crl(struct broker *b, int64_t now)
 {
-    time_t now = time(NULL), pause = CRL_LOOK_S;
-    long long left = tls_trust_crl_ends(b->trust) - (long long)now;
+    int64_t next, left = tls_trust_crl_ends(b->trust) - now;
 
-    if (now < b->crl_look)
-        return (b->crl_look - now) * 1000;
-    if (left <= 0) {
+    switch (expiry_look(&b->crl_end, left, &next)) {
+    case EXPIRY_ENDED:
         log_error(
             "crl.ended", "file=%s what=\"%s\"", b->conf.crl,
             "a revocation list has ended: nobody of that CA is let in; put a new one "
             "there and send SIGHUP");
-        pause = CRL_AGAIN_S;
-    } else if (left <= DAY_S) {
-        log_warn("crl.ends", "file=%s in_s=%lld what=\"%s\"", b->conf.crl, left,
+        break;
+    case EXPIRY_SOON:
+        log_warn("crl.ends", "file=%s in_s=%lld what=\"%s\"", b->conf.crl,
+                 (long long)left,
                  "a revocation list ends soon: put a new one there and send SIGHUP");
-        pause = left;
+        break;
+    case EXPIRY_QUIET:
+        break;
     }
-    b->crl_look = now + pause;
-    return pause * 1000;
+    return next;
+}
+
+static int64_t mind_own(struct broker *b, int64_t now)
+{
+    int64_t next, left = b->self.not_after_unix - now;
+
+    switch (expiry_look(&b->own_end, left, &next)) {
+    case EXPIRY_ENDED:
+        log_error("certificate.ended", "file=%s what=\"%s\"", b->conf.certificate,
+                  "members refuse us: put a new one there and send SIGHUP");
+        break;
+    case EXPIRY_SOON:
+        log_warn("certificate.ends", "file=%s in_s=%lld what=\"%s\"", b->conf.certificate,
+                 (long long)left,
+                 "our certificate or an issuer's ends soon: put a new one there and send "
+                 "SIGHUP");
+        break;
+    case EXPIRY_QUIET:
+        break;
+    }
+    return next;
+}
+
+/* Returns the milliseconds until the next look. */
+static int64_t mind_ends(struct broker *b)
+{
+    time_t now = time(NULL);
+
+    if (now >= b->look_at) {
+        int64_t crl = mind_crl(b, now), own = mind_own(b, now);
+
+        b->look_at = now + (crl < own ? crl : own);
+    }
+    return (b->look_at - now) * 1000;
+}
+
+/* Tells the service manager that we live, while we do. Returns the milliseconds until the next time. */
+static int64_t mind_watchdog(struct broker *b)
+{
+    struct timespec t;
+
+    if (b->notify.watchdog_ms == 0)
+        return INT64_MAX;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    int64_t now = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+
+    if (now >= b->watchdog_at_ms) {
+        if (page_alive(&b->metrics))
+            notify_tell(&b->notify, "WATCHDOG=1");
+        b->watchdog_at_ms = now + (int64_t)b->notify.watchdog_ms;
+    }
+    return b->watchdog_at_ms - now;
+}
+
+static long mind_time(struct broker *b)
+{
+    int64_t ends = mind_ends(b), dog = mind_watchdog(b);
+
+    return (long)(ends < dog ? ends : dog);
 }
 
 /* Gates first, so that every call taken is answered; then the core. */
@@ -412,15 +586,18 @@ static void watch(struct broker *b, int signals)
                                   {.socket = b->control, .events = ZMQ_POLLIN}};
         struct signalfd_siginfo info;
 
-        if (zmq_poll(items, 2, mind_crl(b)) < 0 && zmq_errno() != EINTR)
+        if (zmq_poll(items, 2, mind_time(b)) < 0 && zmq_errno() != EINTR)
             return;
         if ((items[0].revents & ZMQ_POLLIN) != 0 &&
             read(signals, &info, sizeof info) == sizeof info) {
             if (info.ssi_signo == SIGHUP) {
+                notify_reloading(&b->notify);
                 reload(b);
+                notify_tell(&b->notify, "READY=1");
             } else if (!stopping) {
                 stopping = true;
                 log_info("stop.asked", "signal=%u", info.ssi_signo);
+                notify_tell(&b->notify, "STOPPING=1");
                 stop(b);
             }
         }
@@ -440,6 +617,8 @@ static void watch(struct broker *b, int signals)
 
 static void release(struct broker *b)
 {
+    page_close(b->page);
+    notify_close(&b->notify);
     for (unsigned g = 0; g < CONF_GATES_MAX; g++)
         gate_free(b->gates[g]);
     if (b->control != NULL)
@@ -473,7 +652,12 @@ static int block_signals(void)
 
 static int cmd_run(const char *path)
 {
-    struct broker b = {0};
+    struct broker b = {
+        .settings = path,
+        .notify.fd = -1,
+        .crl_end = {.steps = CRL_STEPS, .n_steps = sizeof CRL_STEPS / sizeof *CRL_STEPS},
+        .own_end = {.steps = OWN_STEPS, .n_steps = sizeof OWN_STEPS / sizeof *OWN_STEPS},
+    };
     char why[1024] = "";
     enum liaison_code code = conf_load(path, &b.conf, stderr);
 
@@ -495,6 +679,7 @@ static int cmd_run(const char *path)
         log_info("start.ready", "broker=%s address=%s port=%u network=%s", b.self.name,
                  b.conf.listen[i].address, port_of(b.listeners[i]),
                  rules_network(b.conf.rules));
+    notify_tell(&b.notify, "READY=1");
     watch(&b, signals);
     code = b.core_ended;
     log_info("stop.done", "code=%s", err_name(code));

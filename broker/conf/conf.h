@@ -54,6 +54,8 @@ struct conf {
     const char *user;       /* NULL: stay who we are */
     enum log_level log;
     unsigned gates;
+    const char *metrics; /* NULL: no page */
+    bool sandbox;
     struct conf_limits limits;
     struct rules *rules; /* one reference */
 };

@@ -303,6 +303,17 @@ static void take_log(struct job *j)
                  j->setting->args, suggest_text(&s, hint, sizeof hint));
 }
 
+static void take_sandbox(struct job *j)
+{
+    const struct text *t = take_word(j, false, "on or off is missing");
+
+    if (t == NULL || !take_end(j))
+        return;
+    j->c->sandbox = strcmp(t->s, "on") == 0;
+    if (!j->c->sandbox && strcmp(t->s, "off") != 0)
+        wrong(j, t->at, "this is neither on nor off");
+}
+
 static void take_gates(struct job *j)
 {
     uint64_t n;
@@ -401,6 +412,14 @@ static const struct setting SETTINGS[] = {
      take_log, 0},
     {"gates", "N", "threads that talk to peers, 1 to 16 (1)", false, false, take_gates,
      0},
+    {"metrics", "\"FILE\"",
+     "the UNIX socket on which /metrics, /livez and /readyz are asked for; not given: "
+     "nowhere",
+     false, false, take_one_path, FIELD(metrics)},
+    {"sandbox", "on|off",
+     "whether, once started, the kernel refuses us all other files, programs and "
+     "connections (on)",
+     false, false, take_sandbox, 0},
     {"limit", "NAME VALUE", "one of the limits below; may stand several times", false,
      true, take_limit, 0},
 };
@@ -446,6 +465,7 @@ void settings_take(struct tree *t, const struct conf_source *source, struct conf
 
     c->log = LOG_INFO_;
     c->gates = 1;
+    c->sandbox = true;
     for (size_t i = 0; limits_at(i) != NULL; i++)
         *limits_field(&c->limits, limits_at(i)) = limits_at(i)->usual;
     for (size_t i = 0; i < t->n_set && !report_full(t->report); i++) {

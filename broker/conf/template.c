@@ -19,7 +19,9 @@ static const char TEMPLATE_SETTINGS[] =
     "own\n"
     "# user liaison                    # who to become once sockets and keys are open\n"
     "# log info                        # debug, info, warn, error\n"
-    "# gates 1                         # threads that talk to peers\n";
+    "# gates 1                         # threads that talk to peers\n"
+    "# metrics \"/run/liaison/metrics\" # UNIX socket for /metrics, /livez and /readyz\n"
+    "# sandbox on                      # off: only to find a fault\n";
 
 static const char TEMPLATE_RULES[] =
     "\n"

@@ -52,6 +52,7 @@ struct call {
 
     /* ANSWER, PUSH: one encoded Frame, in the arena. */
     struct slice reply;
+    enum liaison_code outcome; /* ANSWER: the code that it tells */
 };
 
 /* Gives: a cleared call with an arena of its own, or NULL when memory is out. */

@@ -351,6 +351,12 @@ static void batch_undo(struct batch *b)
     party_undo(b);
 }
 
+static void tell_sizes(const struct core *core)
+{
+    metrics_set(core->settings.metrics, METRIC_ENTRIES, core->head.size);
+    metrics_set(core->settings.metrics, METRIC_STORE_USED, store_used_bytes(core->store));
+}
+
 static enum liaison_code batch_commit(struct batch *b)
 {
     struct core *core = b->core;
@@ -374,6 +380,8 @@ static enum liaison_code batch_commit(struct batch *b)
     if (code != LIAISON_OK)
         return code;
     core->head = next;
+    metrics_add(core->settings.metrics, METRIC_COMMITS, 1);
+    tell_sizes(core);
     core->time_ns = b->time_ns;
     core->next_number = b->next_number;
     party_committed(b);
@@ -484,7 +492,29 @@ static void refuse_all(struct call *calls)
         f.error = &e;
         c->reply = arena_pack(c->arena, &f.base);
         c->kind = CALL_ANSWER;
+        c->outcome = LIAISON_FULL;
     }
+}
+
+/* What the batch has done, once it is durable. */
+static void count(const struct core *core, const struct call *calls,
+                  const struct call *pushes)
+{
+    struct metrics *m = core->settings.metrics;
+
+    for (; calls != NULL; calls = calls->next) {
+        metrics_add(m, METRIC_BATCH_CALLS, 1);
+        if (calls->kind == CALL_ANSWER && calls->frame != NULL)
+            metrics_call(m, calls->frame->body_case, calls->outcome);
+        else if (calls->kind == CALL_STRANGERS)
+            metrics_failed(m, FAILURE_STRANGER, calls->code, calls->count);
+        else if (calls->kind == CALL_REFUSED)
+            metrics_failed(m, FAILURE_REFUSED, calls->code, 1);
+        else if (calls->kind == CALL_CUT)
+            metrics_failed(m, FAILURE_CUT, calls->code, 1);
+    }
+    for (; pushes != NULL; pushes = pushes->next)
+        metrics_add(m, METRIC_DELIVERIES, 1);
 }
 
 /* Tries, and when there is no room tries again on the reserve, where only reads, denials and their entries go. Takes calls. */
@@ -505,6 +535,7 @@ static enum liaison_code batch_run(struct core *core, struct arena *arena,
         log_warn("store.full", "what=\"%s\"",
                  "changes are refused until there is room; reads and denials go on");
     core->was_full = full;
+    metrics_set(core->settings.metrics, METRIC_STORE_FULL, full);
     if (full) {
         restore_kinds(calls, kinds);
         code = batch_try(core, arena, calls, true, more, &pushes);
@@ -518,6 +549,7 @@ static enum liaison_code batch_run(struct core *core, struct arena *arena,
         free_chain(calls);
         return code;
     }
+    count(core, calls, pushes);
     send_chain(core, answered(calls));
     send_chain(core, pushes);
     return LIAISON_OK;
@@ -554,9 +586,12 @@ static enum liaison_code wait_for_calls(struct core *core, zmq_pollitem_t *items
 
     for (int g = 0; g < n; g++)
         items[g] = (zmq_pollitem_t){.socket = core->sockets[g], .events = ZMQ_POLLIN};
-    return zmq_poll(items, n, wait_ms(core, more)) < 0 && zmq_errno() != EINTR
-               ? LIAISON_INTERNAL
-               : LIAISON_OK;
+    metrics_idle(core->settings.metrics, 0);
+    int ready = zmq_poll(items, n, wait_ms(core, more));
+    bool failed = ready < 0 && zmq_errno() != EINTR;
+
+    metrics_busy(core->settings.metrics, 0);
+    return failed ? LIAISON_INTERNAL : LIAISON_OK;
 }
 
 /* An entry of the broker's own, in a batch by itself. */
@@ -628,6 +663,7 @@ enum liaison_code core_run(struct core *core)
         log_error("core.failed", "code=%s what=%s", err_name(code),
                   "nothing of the last batch was answered; the process ends and starts "
                   "again through its checks");
+    metrics_idle(core->settings.metrics, 0);
     end_all(core);
     arena_free(arena);
     free(items);

@@ -4,6 +4,7 @@
  * One thread runs core_run(). A batch is whatever came while the last one was being committed; there is no timer and no cap
  * but memory. Source: PROTOCOL.md, "Acknowledgement". */
 #include "broker/core/directory.h"
+#include "broker/ops/metrics.h"
 #include "broker/rules/rules.h"
 #include "broker/store/store.h"
 #include "liaison-codes.h"
@@ -28,6 +29,7 @@ struct core_settings {
     uint64_t window_bytes; /* and bytes */
     uint32_t page;         /* rows of one page */
     uint32_t page_bytes;   /* a page ends before it would pass this */
+    struct metrics *metrics; /* shared; NULL: nothing is counted */
 };
 
 /* Opens the store, checks what it holds, becomes its writer, and binds the pairs. Shares rules and trust; takes

@@ -15,9 +15,24 @@ static ProtobufCBinaryData binary(struct slice s)
     return (ProtobufCBinaryData){s.n, (uint8_t *)s.p};
 }
 
+static enum liaison_code outcome_of(const Liaison__V1__Frame *f)
+{
+    switch ((int)f->body_case) {
+    case LIAISON__V1__FRAME__BODY_ERROR:
+        return (enum liaison_code)f->error->code;
+    case LIAISON__V1__FRAME__BODY_REFUSED:
+        return (enum liaison_code)f->refused->code;
+    case LIAISON__V1__FRAME__BODY_DECISION:
+        return (enum liaison_code)f->decision->code;
+    default:
+        return LIAISON_OK;
+    }
+}
+
 void core_answer(struct batch *b, struct call *c, Liaison__V1__Frame *f)
 {
     f->id = c->frame_id;
+    c->outcome = outcome_of(f);
     c->reply = arena_pack(c->arena, &f->base);
     if (c->reply.p == NULL)
         batch_fail(b, LIAISON_MEMORY);

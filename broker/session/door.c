@@ -86,6 +86,7 @@ static void let_in(struct gate *g, int fd, const uint8_t address[16])
     g->slots[slot] = s;
     g->shaking++;
     atomic_fetch_add(&g->live, 1);
+    metrics_add(g->set.metrics, METRIC_SESSIONS, 1);
     if (!watch(g, fd, s->number))
         session_end(s, CALL_CLOSED, LIAISON_BUSY, NULL);
 }
@@ -149,4 +150,5 @@ void door_left(struct session *s)
     g->slots[slot] = NULL;
     g->free_slots[g->n_free++] = slot;
     atomic_fetch_sub(&g->live, 1);
+    metrics_add(g->set.metrics, METRIC_SESSIONS, -1);
 }

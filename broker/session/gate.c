@@ -58,6 +58,7 @@ void gate_defaults(struct gate_settings *s)
     s->linger_ms = 1000;
     s->stop_ms = 5000;
     s->strangers_ms = 60000;
+    s->metrics = NULL;
 }
 
 /* ---- one turn */
@@ -348,8 +349,10 @@ static void wait_and_dispatch(struct gate *g, int ms)
 {
     struct epoll_event events[EVENTS_PER_TURN];
 
+    metrics_idle(g->set.metrics, g->set.number + 1);
     int n = epoll_wait(g->epoll, events, EVENTS_PER_TURN, ms);
 
+    metrics_busy(g->set.metrics, g->set.number + 1);
     read_clocks(g);
     for (int i = 0; i < n; i++)
         dispatch(g, &events[i]);
@@ -372,6 +375,7 @@ void gate_run(struct gate *g)
         g->stopping = true;
         door_mind(g);
     }
+    metrics_idle(g->set.metrics, g->set.number + 1);
     log_info("gate.ended", "gate=%u", g->set.number);
 }
 

@@ -6,6 +6,7 @@
  * struct with frame_bytes as it was: by it the gate opens the window again. Source: PROTOCOL.md, "Framing", "Calls", "Limits". */
 #include <openssl/ssl.h>
 
+#include "broker/ops/metrics.h"
 #include "broker/rules/rules.h"
 #include "liaison-codes.h"
 #include "proto/tls.h"
@@ -56,6 +57,7 @@ struct gate_settings {
     int64_t linger_ms;    /* for a peer to take our last words */
     int64_t stop_ms;      /* for the core to answer what it has, when stopping */
     int64_t strangers_ms; /* between two counts of strangers for one reason */
+    struct metrics *metrics; /* shared; gate_defaults: NULL, nothing is counted */
 };
 
 /* Fills in the limits and times of design 3; leaves the rest as it is. */

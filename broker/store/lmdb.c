@@ -227,6 +227,11 @@ static bool disk_short(const struct store *s)
            fs.f_bavail < s->reserve_bytes / (fs.f_frsize == 0 ? 1 : fs.f_frsize);
 }
 
+uint64_t store_used_bytes(const struct store *s)
+{
+    return s->used_pages * s->page_bytes;
+}
+
 enum liaison_code store_begin(struct store *s, const struct store_head *expected,
                               enum store_use use, struct store_batch **out)
 {

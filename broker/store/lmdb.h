@@ -29,7 +29,7 @@ struct store {
     uint64_t epoch; /* 0: not leading */
     bool
         broken; /* a commit or a page failed: refuses all until a restart has checked it */
-    uint64_t used_pages;
+    uint64_t used_pages, page_bytes;
     uint64_t ordinary_pages; /* what an ordinary batch may leave in use */
     uint64_t reserve_bytes;
     MDB_dbi meta;

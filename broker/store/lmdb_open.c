@@ -110,6 +110,7 @@ static enum liaison_code open_environment(struct store *s, const char *dir,
         return explain(lmdb_meaning(rc), why, why_len, "store %s: %s", dir,
                        mdb_strerror(rc));
     s->reserve_bytes = settings->reserve_bytes;
+    s->page_bytes = st.ms_psize;
     s->ordinary_pages = (settings->map_bytes - settings->reserve_bytes) / st.ms_psize;
     return LIAISON_OK;
 }

@@ -56,6 +56,9 @@ enum liaison_code store_lead(struct store *s, uint64_t *epoch);
 MUST_CHECK
 enum liaison_code store_head(struct store *s, struct store_head *out);
 
+/* What the tables hold, in whole pages, as of the last commit. The writer's thread. */
+uint64_t store_used_bytes(const struct store *s);
+
 /* Begins the one batch. Errors: LIAISON_FENCED (not leading, or the head is not `expected`), LIAISON_IO. */
 MUST_CHECK
 enum liaison_code store_begin(struct store *s, const struct store_head *expected, enum store_use use,
