@@ -103,6 +103,9 @@ bool cli_open(struct cli *c, int *status)
     code = set_profile(c);
     if (code == LIAISON_OK)
         code = set_options(c);
+    if (code == LIAISON_OK && c->profile.agency != NULL)
+        code = liaison_set(c->lib, "recipients",
+                           profile_path(&c->profile, "recipients", c->arena));
     if (code == LIAISON_OK)
         code = liaison_set(c->lib, "timeout_ms", cli_text(c, "%u", seconds * 1000));
     if (code != LIAISON_OK)

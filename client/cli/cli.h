@@ -18,6 +18,7 @@ enum option {
     OPT_HELP,
     OPT_VERSION,
     OPT_LIST_COMMANDS,
+    OPT_LIST_OPTIONS,
     /* of some */
     OPT_NETWORK,
     OPT_AGENCY,
@@ -35,6 +36,9 @@ enum option {
     OPT_KIND,
     OPT_AREA,
     OPT_EXPORT,
+    OPT_EXEC,
+    OPT_OUTBOX,
+    OPT_LISTEN,
     OPT__COUNT
 };
 
@@ -66,6 +70,9 @@ enum liaison_code options_read(struct cli *c, int *argc, char **argv, uint32_t a
 
 /* The options in `set`, one line each, for --help. */
 void options_help(uint32_t set);
+
+/* The same for programs: "--name" or "--name VALUE" on each line. */
+void options_list(uint32_t set);
 
 /* An option's name, without "--". */
 const char *options_name(enum option o);
@@ -189,6 +196,14 @@ MUST_CHECK
 bool card_find(struct cli *c, const char *text, bool look, struct target *out,
                int *status);
 
+/* ---- item.c: what comes out of the mailbox */
+
+/* Checks the signature in a delivery. Gives: *json, with "item", "mailbox" and "attempt" first, and *line, the same in one line
+ * of text that lives in c->arena. Errors: LIAISON_MALFORMED, LIAISON_MEMORY, and those of liaison_verify: all are said. */
+MUST_CHECK
+enum liaison_code item_read(struct cli *c, const struct liaison_answer *delivery,
+                            json_t **json, const char **line);
+
 /* ---- files.c */
 
 /* Reads a referral document and checks it. On false the reason was said. */
@@ -209,6 +224,18 @@ bool files_read(struct cli *c, const char *path, size_t max, struct slice *out,
 /* Writes a new file, mode 0600, on disk afterwards. */
 MUST_CHECK
 bool files_write_new(const char *path, struct slice bytes, int *status);
+
+/* ---- outbox.c: signed referrals that wait in the profile until the broker has answered for each */
+
+/* True afterwards: the signed bytes of all of r[0..n-1] are on disk in the profile's outbox, or none is. `strip` is kept with them.
+ * On false the reason was said. */
+MUST_CHECK
+bool outbox_keep(struct cli *c, struct liaison_referral *const *r, size_t n, bool strip,
+                 int *status);
+
+/* Sends what waits, in order: all, or one batch, which is named by the id of its first referral. What the broker answered leaves the
+ * outbox: taken, or kept aside as refused. Returns the exit status; 75: the broker did not answer, and it still waits. */
+int outbox_send(struct cli *c, const char *batch);
 
 /* ---- export.c */
 
@@ -235,3 +262,6 @@ int cmd_complete(struct cli *c, int argc, char **argv);
 int cmd_withdraw(struct cli *c, int argc, char **argv);
 int cmd_history(struct cli *c, int argc, char **argv);
 int cmd_directory(struct cli *c, int argc, char **argv);
+int cmd_watch(struct cli *c, int argc, char **argv);
+int cmd_outbox(struct cli *c, int argc, char **argv);
+int cmd_tunnel(struct cli *c, int argc, char **argv);

@@ -22,10 +22,16 @@ static const struct command COMMANDS[] = {
      "liaison check referral.json", BIT(OPT_STRIP), 1, 1, cmd_check},
     {"submit", "FILE...",
      "seal, sign and hand in referrals; several are signed as one burst",
-     "liaison submit referral.json --save referral.ref", BIT(OPT_STRIP) | BIT(OPT_SAVE),
-     1, 1024, cmd_submit},
+     "liaison submit referral.json --save referral.ref\n"
+     "  liaison submit referral.json --outbox",
+     BIT(OPT_STRIP) | BIT(OPT_SAVE) | BIT(OPT_OUTBOX), 1, 1024, cmd_submit},
+    {"outbox", "[send|list]", "send what waits in the outbox, or list it",
+     "liaison outbox send", 0, 0, 1, cmd_outbox},
     {"inbox", "", "list the referrals that came to us", "liaison inbox --wait 60",
      BIT(OPT_WAIT) | BIT(OPT_ALL), 0, 0, cmd_inbox},
+    {"watch", "",
+     "show referrals and moves as they come, and take them out of the mailbox",
+     "liaison watch\n  liaison watch --exec ./file-it", BIT(OPT_EXEC), 0, 0, cmd_watch},
     {"sent", "", "list the referrals that we sent", "liaison sent --all", BIT(OPT_ALL), 0,
      0, cmd_sent},
     {"show", "ID", "show a referral: its card and, once revealed, its sections",
@@ -48,6 +54,10 @@ static const struct command COMMANDS[] = {
     {"directory", "[AGENCY]", "list the agencies of the network",
      "liaison directory --kind ngo --area fr/lyon", BIT(OPT_KIND) | BIT(OPT_AREA), 0, 1,
      cmd_directory},
+    {"tunnel", "",
+     "let programs of this user reach the broker with any ZeroMQ binding, through a UNIX "
+     "socket",
+     "liaison tunnel --listen /run/user/1000/liaison", BIT(OPT_LISTEN), 0, 0, cmd_tunnel},
 };
 
 enum { N_COMMANDS = sizeof COMMANDS / sizeof *COMMANDS };
@@ -143,6 +153,10 @@ static int run(struct cli *c, int argc, char **argv)
 
     if (cmd == NULL)
         return err_exit(LIAISON_USAGE);
+    if (c->opt[OPT_LIST_OPTIONS] != NULL) {
+        options_list(OPTIONS_OF_ALL | cmd->options);
+        return 0;
+    }
     if (c->opt[OPT_HELP] != NULL) {
         help_of(cmd);
         return 0;

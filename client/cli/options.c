@@ -19,6 +19,8 @@ static const struct {
     [OPT_VERSION] = {"version", NULL, "show the version"},
     [OPT_LIST_COMMANDS] = {"list-commands", NULL,
                            "list the commands, for shell completion"},
+    [OPT_LIST_OPTIONS] = {"list-options", NULL,
+                          "list a command's options, for shell completion"},
     [OPT_NETWORK] = {"network", "NAME", "the network, as its registrar names it"},
     [OPT_AGENCY] = {"agency", "NAME", "the agency this profile is for"},
     [OPT_AUDITOR] = {"auditor", "NAME", "the auditor this profile is for"},
@@ -45,12 +47,17 @@ static const struct {
     [OPT_AREA] = {"area", "AREA", "only this area and those below it"},
     [OPT_EXPORT] = {"export", "DIR",
                     "write the signed pieces into a new folder, to check with openssl"},
+    [OPT_EXEC] = {"exec", "COMMAND",
+                  "run this for each item, with the item as JSON on its standard input"},
+    [OPT_OUTBOX] = {"outbox", NULL,
+                    "keep the signed bytes in the profile until the broker has answered"},
+    [OPT_LISTEN] = {"listen", "PATH", "the UNIX socket to make"},
 };
 
 const uint32_t OPTIONS_OF_ALL = BIT(OPT_PROFILE) | BIT(OPT_BROKER) | BIT(OPT_OFFICER) |
                                 BIT(OPT_PURPOSE) | BIT(OPT_BASIS) | BIT(OPT_TIMEOUT) |
                                 BIT(OPT_JSON) | BIT(OPT_HELP) | BIT(OPT_VERSION) |
-                                BIT(OPT_LIST_COMMANDS);
+                                BIT(OPT_LIST_COMMANDS) | BIT(OPT_LIST_OPTIONS);
 
 const char *options_name(enum option o)
 {
@@ -69,6 +76,14 @@ void options_help(uint32_t set)
                  OPTIONS[o].value != NULL ? OPTIONS[o].value : "");
         printf("  %-26s %s\n", left, OPTIONS[o].help);
     }
+}
+
+void options_list(uint32_t set)
+{
+    for (unsigned o = 0; o < OPT__COUNT; o++)
+        if ((set & BIT(o)) != 0)
+            printf("--%s%s%s\n", OPTIONS[o].name, OPTIONS[o].value != NULL ? " " : "",
+                   OPTIONS[o].value != NULL ? OPTIONS[o].value : "");
 }
 
 bool options_number(const char *text, uint32_t low, uint32_t high, uint32_t *out)

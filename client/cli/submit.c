@@ -164,6 +164,16 @@ static int submit_all(struct cli *c, struct liaison_referral **r, char **paths, 
     return first;
 }
 
+/* On disk first: from here on neither we nor the broker need to live. */
+static int submit_through_outbox(struct cli *c, struct liaison_referral **r, size_t n)
+{
+    int status;
+
+    if (!outbox_keep(c, r, n, c->opt[OPT_STRIP] != NULL, &status))
+        return status;
+    return outbox_send(c, liaison_referral_id(r[0]));
+}
+
 int cmd_submit(struct cli *c, int argc, char **argv)
 {
     size_t n = (size_t)argc, ready = 0;
@@ -188,7 +198,8 @@ int cmd_submit(struct cli *c, int argc, char **argv)
     if (code != LIAISON_OK)
         status = cli_lib_fail(c, code);
     else if (c->opt[OPT_SAVE] == NULL || save(c, r[0], &status))
-        status = submit_all(c, r, argv, n);
+        status = c->opt[OPT_OUTBOX] != NULL ? submit_through_outbox(c, r, n)
+                                            : submit_all(c, r, argv, n);
 out:
     for (size_t i = 0; i < ready; i++)
         liaison_referral_free(r[i]);

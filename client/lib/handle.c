@@ -62,6 +62,7 @@ static const struct key {
     [SET_TIMEOUT_MS] = {"timeout_ms", form_ms, "milliseconds, 1 to a day", 0, false},
     [SET_CONNECT_MS] = {"connect_ms", form_ms, "milliseconds, 1 to a day", 0, false},
     [SET_SOFTWARE] = {"software", form_text, "UTF-8 of at most 64 bytes", 0, false},
+    [SET_RECIPIENTS] = {"recipients", form_any, "a folder", 0, false},
 };
 
 enum liaison_code liaison_set(struct liaison *l, const char *key, const char *value)

@@ -28,6 +28,7 @@ enum setting {
     SET_TIMEOUT_MS,
     SET_CONNECT_MS,
     SET_SOFTWARE,
+    SET_RECIPIENTS,
     SET__COUNT,
 };
 

@@ -13,6 +13,7 @@
 
 #include "client/lib/engine.h"
 #include "client/lib/inner.h"
+#include "client/lib/kept.h"
 
 enum { WHY = 256, READER_LIFE_MS = 10 * 60 * 1000 };
 
@@ -355,6 +356,22 @@ static enum liaison_code ask_directory(struct liaison *l, const char *agency,
     return code == LIAISON_OK ? engine_await(l, c, answer) : code;
 }
 
+/* What was kept on disk serves while the broker cannot be reached. LIAISON_NOT_FOUND: it has to be asked, and waited for. */
+static enum liaison_code kept_reader(struct liaison *l, const char *agency,
+                                     const struct seal_reader **out)
+{
+    enum liaison_code code = LIAISON_NOT_FOUND;
+    struct arena *a = l->set[SET_RECIPIENTS] == NULL ? NULL : arena_new();
+    const Liaison__V1__Agency *kept = a == NULL ? NULL : kept_read(l, agency, a);
+
+    if (kept != NULL && engine_connect(l) != LIAISON_OK)
+        code = remember(l, kept, out);
+    if (code == LIAISON_OK)
+        l->err[0] = '\0';
+    arena_free(a);
+    return code;
+}
+
 enum liaison_code keys_reader(struct liaison *l, const char *agency,
                               const struct seal_reader **out)
 {
@@ -363,18 +380,22 @@ enum liaison_code keys_reader(struct liaison *l, const char *agency,
 
     if (code != LIAISON_OK)
         return code;
-    if ((*out = recall(&l->keys, agency)) != NULL)
+    if ((*out = recall(&l->keys, agency)) != NULL ||
+        kept_reader(l, agency, out) == LIAISON_OK)
         return LIAISON_OK;
     code = ask_directory(l, agency, &answer);
     if (code == LIAISON_OK) {
         const Liaison__V1__Agencies *found = answer->frame->agencies;
 
         keys_crls(l, found);
-        if (found->n_agencies == 1 && strcmp(found->agencies[0]->id, agency) == 0)
+        if (found->n_agencies == 1 && strcmp(found->agencies[0]->id, agency) == 0) {
             code = remember(l, found->agencies[0], out);
-        else
+            if (code == LIAISON_OK)
+                kept_write(l, found->agencies[0]);
+        } else {
             code = lib_fail(l, LIAISON_RECIPIENT,
                             "the broker's directory has no agency \"%s\"", agency);
+        }
     }
     liaison_answer_free(answer);
     return code;

@@ -83,6 +83,8 @@ LIAISON_API void liaison_free(struct liaison *l);
  *     timeout_ms        a call's time for everything, reconnecting included; default 30000
  *     connect_ms        time for each phase of connecting (TCP, TLS, ZMTP, Hello); default 5000
  *     software          what Hello says; default "libliaison"
+ *     recipients        folder in which the recipients' sealing certificates are kept, so that liaison_seal works
+ *                       while the broker cannot be reached; each is checked again whenever it is used
  *
  * An empty value unsets. Setting who and where (the first twelve) closes a connection that stands.
  * Errors: LIAISON_USAGE (no such key), LIAISON_FIELD (value of the wrong form), LIAISON_MEMORY. */
