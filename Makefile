@@ -2,6 +2,9 @@
 OUT     ?= build
 CFLAGS  ?= -O2 -g
 prefix  ?= /usr/local
+libdir  ?= $(prefix)/lib
+pythondir ?= $(prefix)/lib/python3/dist-packages
+VERSION := $(shell sed -n 's/.*LIAISON_VERSION_TEXT "\(.*\)"/\1/p' client/cli/cli.h)
 DEBS    := gcc libc6-dev make pkg-config bison flex protobuf-c-compiler openssl \
            $(patsubst %,lib%-dev,protobuf-c ssl zmq3 lmdb jansson seccomp)
 TESTDEBS := libcmocka-dev python3 python3-zmq python3-protobuf protobuf-compiler stunnel4 procps
@@ -21,8 +24,8 @@ GRAM    := $(patsubst %,$(OUT)/%.o,$(basename $(wildcard broker/conf/*.[yl])))
 GEN_H   := $(PB:.o=.h) $(patsubst %.proto,$(OUT)/%.pb-c.h,$(wildcard broker/core/*.proto)) $(patsubst %.y,$(OUT)/%.h,$(wildcard broker/conf/*.y)) $(OUT)/liaison-codes.h
 ROWS    := $(patsubst %.proto,$(OUT)/%.pb-c.o,$(wildcard broker/core/*.proto))
 PROTO   := $(call obj,proto) $(PB)
-LIB     := $(call obj,client/lib) $(PROTO)
-MAINS   := $(patsubst %,$(OUT)/%/main.o,broker client/cli client/audit)
+LIB     := $(filter-out %/example.o,$(call obj,client/lib)) $(PROTO)
+MAINS   := $(patsubst %,$(OUT)/%.o,broker/main client/cli/main client/audit/main client/lib/example)
 PROGS   := $(addprefix $(OUT)/,liaisond liaison liaison-audit)
 UNITS   := $(call bin,tests/unit)
 FUZZERS := $(call bin,tests/fuzz)
@@ -79,8 +82,12 @@ install: all
 	install -D -t $(DESTDIR)$(prefix)/bin $(PROGS) certs/liaison-ca
 	install -D -m644 -t $(DESTDIR)$(prefix)/share/liaison certs/liaison-ca.cnf
 	install -D -m644 -t $(DESTDIR)$(prefix)/include client/lib/liaison.h $(OUT)/liaison-codes.h
-	install -D -m644 -t $(DESTDIR)$(prefix)/lib $(OUT)/libliaison.a $(OUT)/libliaison.so.1
-	ln -sf libliaison.so.1 $(DESTDIR)$(prefix)/lib/libliaison.so
+	install -D -m644 -t $(DESTDIR)$(libdir) $(OUT)/libliaison.a $(OUT)/libliaison.so.1
+	ln -sf libliaison.so.1 $(DESTDIR)$(libdir)/libliaison.so
+	install -d $(DESTDIR)$(libdir)/pkgconfig
+	sed -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' -e 's|@version@|$(VERSION)|' client/lib/liaison.pc.in \
+	    >$(DESTDIR)$(libdir)/pkgconfig/liaison.pc
+	install -D -m644 -t $(DESTDIR)$(pythondir) client/python/liaison.py
 clean: ; rm -rf build
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)
 .DELETE_ON_ERROR:
