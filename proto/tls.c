@@ -98,27 +98,35 @@ bool tls_parse_uri(struct slice uri, const char *network, enum tls_role *role,
 
 /* ---------------------------------------------------------------- profiles */
 
+/* keyUsage as DER writes it: a BIT STRING, its trailing zero bits left off. */
+#define DIGITAL_SIGNATURE 0x03, 0x02, 0x07, 0x80
+#define KEY_AGREEMENT     0x03, 0x02, 0x03, 0x08
+
 static const struct profile {
     const char *what;
-    uint32_t key_usage; /* exactly these bits */
+    uint8_t key_usage
+        [4]; /* both as they stand in the extension, DER: one form, one meaning */
     size_t purpose_len;
-    uint8_t purpose[10]; /* the only extended key usage, as the contents of its OID */
-    unsigned roles;      /* who may have it, one bit each */
+    uint8_t purpose[14];
+    unsigned roles; /* who may have it, one bit each */
 } PROFILES[] = {
     [TLS_USE_SIGN] = {"login and signing",
-                      KU_DIGITAL_SIGNATURE,
-                      8, /* clientAuth */
-                      {0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x02},
+                      {DIGITAL_SIGNATURE},
+                      12, /* clientAuth */
+                      {0x30, 0x0a, 0x06, 0x08, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03,
+                       0x02},
                       1u << TLS_AGENCY | 1u << TLS_AUDITOR | 1u << TLS_APPROVER},
     [TLS_USE_SEAL] = {"sealing",
-                      KU_KEY_AGREEMENT,
-                      10, /* 1.3.6.1.4.1.58888.1.1 */
-                      {0x2b, 0x06, 0x01, 0x04, 0x01, 0x83, 0xcc, 0x08, 0x01, 0x01},
+                      {KEY_AGREEMENT},
+                      14, /* 1.3.6.1.4.1.58888.1.1 */
+                      {0x30, 0x0c, 0x06, 0x0a, 0x2b, 0x06, 0x01, 0x04, 0x01, 0x83, 0xcc,
+                       0x08, 0x01, 0x01},
                       1u << TLS_AGENCY},
     [TLS_USE_BROKER] = {"a broker",
-                        KU_DIGITAL_SIGNATURE,
-                        8, /* serverAuth */
-                        {0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01},
+                        {DIGITAL_SIGNATURE},
+                        12, /* serverAuth */
+                        {0x30, 0x0a, 0x06, 0x08, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03,
+                         0x01},
                         1u << TLS_BROKER},
 };
 
@@ -137,26 +145,18 @@ static bool is_p256(X509 *leaf)
            OBJ_obj2nid(curve) == NID_X9_62_prime256v1 && X509_get0_pubkey(leaf) != NULL;
 }
 
-static bool has_exact_key_usage(X509 *leaf, uint32_t want)
+/* The one extension of that kind is these very bytes. OpenSSL's own decoder would take other spellings of them too. */
+static bool extension_is(const X509 *leaf, int nid, bool critical, struct slice want)
 {
-    int critical = -1;
-    ASN1_BIT_STRING *usage = X509_get_ext_d2i(leaf, NID_key_usage, &critical, NULL);
-    bool exact = usage != NULL && critical == 1 && X509_get_key_usage(leaf) == want;
-    ASN1_BIT_STRING_free(usage);
-    return exact;
-}
-
-static bool has_exact_purpose(X509 *leaf, const struct profile *p)
-{
-    EXTENDED_KEY_USAGE *purposes = X509_get_ext_d2i(leaf, NID_ext_key_usage, NULL, NULL);
-    bool exact = false;
-    if (purposes != NULL && sk_ASN1_OBJECT_num(purposes) == 1) {
-        const ASN1_OBJECT *oid = sk_ASN1_OBJECT_value(purposes, 0);
-        exact = slice_equal(slice(OBJ_get0_data(oid), OBJ_length(oid)),
-                            slice(p->purpose, p->purpose_len));
-    }
-    EXTENDED_KEY_USAGE_free(purposes);
-    return exact;
+    int at = X509_get_ext_by_NID(leaf, nid, -1);
+    if (at < 0 || X509_get_ext_by_NID(leaf, nid, at) >= 0)
+        return false;
+    X509_EXTENSION *e = X509_get_ext(leaf, at);
+    const ASN1_OCTET_STRING *value = X509_EXTENSION_get_data(e);
+    return (!critical || X509_EXTENSION_get_critical(e) == 1) &&
+           slice_equal(
+               slice(ASN1_STRING_get0_data(value), (size_t)ASN1_STRING_length(value)),
+               want);
 }
 
 static enum liaison_code check_profile(X509 *leaf, const struct profile *p, char *why,
@@ -168,10 +168,11 @@ static enum liaison_code check_profile(X509 *leaf, const struct profile *p, char
     if ((X509_get_extension_flags(leaf) & EXFLAG_CA) != 0)
         return tls_say(LIAISON_PROFILE, why, why_len,
                        "the certificate is a CA's, not a member's");
-    if (!has_exact_key_usage(leaf, p->key_usage))
+    if (!extension_is(leaf, NID_key_usage, true,
+                      slice(p->key_usage, sizeof p->key_usage)))
         return tls_say(LIAISON_PROFILE, why, why_len,
                        "the certificate is not one for %s: another key usage", p->what);
-    if (!has_exact_purpose(leaf, p))
+    if (!extension_is(leaf, NID_ext_key_usage, false, slice(p->purpose, p->purpose_len)))
         return tls_say(LIAISON_PROFILE, why, why_len,
                        "the certificate is not one for %s: another extended key usage",
                        p->what);
