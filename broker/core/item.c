@@ -57,6 +57,16 @@ static struct item *item_hold(struct batch *b, uint64_t number)
     return i;
 }
 
+/* Lengths and parties that everything after relies on; a disk may have changed them. */
+static bool row_whole(const struct core *c, const Liaison__Rows__V1__Referral *r)
+{
+    return party_numbered(c, r->from) != NULL && party_numbered(c, r->to) != NULL &&
+           party_numbered(c, r->responsible) != NULL && r->id.len == ID_BYTES &&
+           r->digest.len == HASH_BYTES && r->signer.len == HASH_BYTES &&
+           r->wrapped.len == VAULT_WRAPPED_BYTES && r->trail.len % 8 == 0 &&
+           r->trail.len < TRAIL_CHUNK * 8;
+}
+
 struct item *item_get(struct batch *b, uint64_t number)
 {
     struct item *i = map_get(b->items, number);
@@ -72,6 +82,8 @@ struct item *item_get(struct batch *b, uint64_t number)
     if (code == LIAISON_OK)
         code =
             valid_decode(&liaison__rows__v1__referral__descriptor, bytes, b->arena, &row);
+    if (code == LIAISON_OK && !row_whole(b->core, row))
+        code = LIAISON_DAMAGED;
     if (code != LIAISON_OK) {
         batch_fail(b,
                    code == LIAISON_MEMORY || code == LIAISON_IO ? code : LIAISON_DAMAGED);

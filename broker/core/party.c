@@ -80,12 +80,16 @@ static int load_row(void *arg, struct slice key, struct slice value)
 
     arena_reset(l->arena);
     l->code = valid_decode(&liaison__rows__v1__party__descriptor, value, l->arena, &m);
-    if (l->code != LIAISON_OK)
+    if (l->code != LIAISON_OK) {
+        if (l->code == LIAISON_MALFORMED)
+            l->code = LIAISON_DAMAGED;
         return 1;
+    }
     const Liaison__Rows__V1__Party *row = m;
 
     l->code = LIAISON_DAMAGED;
-    if (key.n != 4 || be32_get(key.p) != l->core->n_parties + 1 ||
+    if (key.n != 4 || be32_get(key.p) != l->core->n_parties + 1 || row->name[0] == '\0' ||
+        strlen(row->name) >= sizeof l->core->parties[0]->name ||
         find_place(l->core, row->name, &place) != NULL)
         return 1;
     struct party *p = add(l->core, row->name, place);
