@@ -50,6 +50,7 @@ $(OUT)/tests/fault/liaisond-lying: $(OUT)/tests/fault/lying_commit.o $(OUT)/brok
 $(OUT)/tests/fault/liaisond-lying: LDLIBS += $(patsubst %,-Xlinker --wrap=store_%,begin commit abort close)
 $(UNITS): LDLIBS += -lcmocka
 $(FUZZERS): LDLIBS += -fsanitize=fuzzer
+$(OUT)/tests/fuzz/fuzz_rows: LDLIBS += $(patsubst %,-Xlinker --wrap=store_%,get put scan)
 $(OUT)/tests/unit/test_store: LDLIBS += -Wl,--wrap=mdb_txn_commit
 $(PROGS) $(UNITS) $(FUZZERS) $(BENCHES) $(FAULTS): ; $(LINK) -pie -o $@ $^ $(LIBS) $(LDLIBS)
 
@@ -69,10 +70,12 @@ demo: deps ; $(MAKE) all && OUT=$(OUT) tests/e2e/demo
 bench: all $(BENCHES) ; @OUT=$(OUT) tests/bench/run
 asan: testdeps ; $(MAKE) check OUT=build/asan-$(CC) SAN=address,undefined WERROR=1 CFLAGS="-O1 -g"
 tsan: testdeps ; TSAN_OPTIONS=suppressions=$(CURDIR)/tests/tsan.supp $(MAKE) check OUT=build/tsan-$(CC) SAN=thread WERROR=1
-fuzz-%: # finds stay in build/fuzz/NAME, seeds lie in tests/data/fuzz/NAME
+fuzz: ; $(MAKE) CC=clang OUT=build/fuzz SAN=address,undefined,fuzzer-no-link fuzzers && FOR=$(or $(FOR),10) tests/fuzz/run
+fuzz-%: # the same for one; finds stay in build/fuzz/finds, seeds lie in tests/data/fuzz/NAME
 	$(MAKE) CC=clang OUT=build/fuzz SAN=address,undefined,fuzzer-no-link build/fuzz/tests/fuzz/fuzz_$*
-	mkdir -p build/fuzz/$* && build/fuzz/tests/fuzz/fuzz_$* -max_total_time=$(or $(FOR),60) build/fuzz/$* \
-	    $(wildcard tests/data/fuzz/$*)
+	FOR=$(or $(FOR),60) tests/fuzz/run $*
+fuzz-seeded: ; FOR=$(or $(FOR),60) tests/fault/fuzz-seeded
+fuzzers: $(FUZZERS)
 lint: ; cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 	    --suppress=missingIncludeSystem -I. -I$(OUT) broker client proto
 layers: ; @tests/layers
@@ -92,4 +95,4 @@ clean: ; rm -rf build
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all check test demo bench asan tsan lint layers deps testdeps install clean
+.PHONY: all check test demo bench asan tsan fuzz fuzz-seeded fuzzers lint layers deps testdeps install clean
