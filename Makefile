@@ -91,6 +91,13 @@ install: all
 	sed -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' -e 's|@version@|$(VERSION)|' client/lib/liaison.pc.in \
 	    >$(DESTDIR)$(libdir)/pkgconfig/liaison.pc
 	install -D -m644 -t $(DESTDIR)$(pythondir) client/python/liaison.py
+	install -d $(DESTDIR)$(prefix)/lib/systemd/system $(DESTDIR)$(prefix)/share/doc/liaison
+	sed 's|/usr/bin/liaisond|$(prefix)/bin/liaisond|; s|/usr/share/doc|$(prefix)/share/doc|' debian/liaisond.service \
+	    >$(DESTDIR)$(prefix)/lib/systemd/system/liaisond.service
+	install -D -m644 debian/liaisond.sysusers $(DESTDIR)$(prefix)/lib/sysusers.d/liaisond.conf
+	install -m644 -t $(DESTDIR)$(prefix)/share/doc/liaison README.md CHANGELOG.md LICENSE proto/PROTOCOL.md proto/liaison.proto
+	install -m644 certs/README.md $(DESTDIR)$(prefix)/share/doc/liaison/registrar.md
+	$(OUT)/liaisond template >$(DESTDIR)$(prefix)/share/doc/liaison/liaisond.conf
 clean: ; rm -rf build
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)
 .DELETE_ON_ERROR:

@@ -463,13 +463,15 @@ static void reload(struct broker *b)
     for (unsigned g = 0; g < b->conf.gates; g++)
         gate_reload_trust(b->gates[g], context, trust);
     SSL_CTX_free(b->context);
+    if (tls_trust_crl_ends(trust) != tls_trust_crl_ends(b->trust))
+        expiry_renewed(&b->crl_end);
+    if (self.not_after_unix != b->self.not_after_unix)
+        expiry_renewed(&b->own_end);
     tls_trust_free(b->trust);
     b->context = context;
     b->trust = trust;
     b->self.not_after_unix = self.not_after_unix;
     b->look_at = 0;
-    expiry_renewed(&b->crl_end);
-    expiry_renewed(&b->own_end);
     tell_ends(b);
     metrics_add(&b->metrics, METRIC_RELOADS, 1);
     c->trust = tls_trust_share(trust);
