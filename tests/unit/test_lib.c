@@ -473,9 +473,12 @@ static void play_no_window(struct peer *p)
 
 static void play_unknown_agency(struct peer *p)
 {
-    if (peer_tls(p) && peer_greet(p) && peer_ready(p))
+    if (peer_tls(p) && peer_greet(p) && peer_ready(p)) {
         peer_error(p, 0, LIAISON__V1__CODE__CODE_UNKNOWN_AGENCY,
                    "the rules declare no fr/prison");
+        peer_drain(
+            p); /* closing with its Hello unread would reset the connection and lose the words */
+    }
 }
 
 static void play_stranger_id(struct peer *p)
