@@ -144,7 +144,9 @@ enum liaison_code vault_open(const char *path, bool make, struct hash *h,
     v->gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
     v->ctx = EVP_CIPHER_CTX_new();
     memset(v->range, 0xff, sizeof v->range); /* of no slot */
-    if (v->gcm != NULL && v->ctx != NULL)
+    /* The cipher is named once: naming it again would make the context anew for every value. */
+    if (v->gcm != NULL && v->ctx != NULL &&
+        EVP_EncryptInit_ex2(v->ctx, v->gcm, NULL, NULL, NULL) == 1)
         code = key_file(v, path, make, why, why_len);
     if (code != LIAISON_OK) {
         vault_close(v);
@@ -170,7 +172,7 @@ void vault_seal(struct vault *v, const struct vault_keys *k, struct slice place,
     int n = 0, rest = 0;
 
     hash_random(v->hash, out, NONCE);
-    must(EVP_EncryptInit_ex2(v->ctx, v->gcm, k->cipher, out, NULL) == 1 &&
+    must(EVP_EncryptInit_ex2(v->ctx, NULL, k->cipher, out, NULL) == 1 &&
          EVP_EncryptUpdate(v->ctx, NULL, &n, place.p, (int)place.n) == 1 &&
          EVP_EncryptUpdate(v->ctx, out + NONCE, &n, value.p, (int)value.n) == 1 &&
          (size_t)n == value.n &&
@@ -188,7 +190,7 @@ static enum liaison_code unseal_into(struct vault *v, const struct vault_keys *k
     uint8_t tag[TAG];
 
     memcpy(tag, sealed.p + NONCE + len, TAG);
-    must(EVP_DecryptInit_ex2(v->ctx, v->gcm, k->cipher, sealed.p, NULL) == 1 &&
+    must(EVP_DecryptInit_ex2(v->ctx, NULL, k->cipher, sealed.p, NULL) == 1 &&
          EVP_DecryptUpdate(v->ctx, NULL, &n, place.p, (int)place.n) == 1 &&
          EVP_CIPHER_CTX_ctrl(v->ctx, EVP_CTRL_AEAD_SET_TAG, TAG, tag) == 1 &&
          EVP_DecryptUpdate(v->ctx, out, &n, sealed.p + NONCE, (int)len) == 1);
