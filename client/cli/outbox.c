@@ -75,7 +75,7 @@ static void remove_folder(const char *path)
     (void)rmdir(path);
 }
 
-/* What a killed client left half-written was never promised to anybody. */
+/* What killed clients left: a batch half-written, which was never promised to anybody, and empty folders. */
 static void remove_left_over(struct cli *c, const char *outbox)
 {
     DIR *d = opendir(outbox);
@@ -87,6 +87,8 @@ static void remove_left_over(struct cli *c, const char *outbox)
         if (strncmp(e->d_name, ".new-", 5) == 0 && stat(path, &st) == 0 &&
             time(NULL) - st.st_mtime > LEFT_OVER_S)
             remove_folder(path);
+        else if (e->d_name[0] != '.')
+            (void)rmdir(path); /* a batch that is all done; others are not empty */
     }
     if (d != NULL)
         closedir(d);

@@ -195,9 +195,13 @@ int cmd_submit(struct cli *c, int argc, char **argv)
         goto out;
     enum liaison_code code = seal_burst(c, r, argv, n);
 
-    if (code != LIAISON_OK)
+    if (code != LIAISON_OK) {
         status = cli_lib_fail(c, code);
-    else if (c->opt[OPT_SAVE] == NULL || save(c, r[0], &status))
+        if (c->opt[OPT_OUTBOX] != NULL && err_retry(code) != RETRY_NEVER)
+            fputs("nothing was kept: without a recipient's certificate nothing can be "
+                  "sealed to it; once known they are kept in the profile\n",
+                  stderr);
+    } else if (c->opt[OPT_SAVE] == NULL || save(c, r[0], &status))
         status = c->opt[OPT_OUTBOX] != NULL ? submit_through_outbox(c, r, n)
                                             : submit_all(c, r, argv, n);
 out:

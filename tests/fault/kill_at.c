@@ -1,0 +1,87 @@
+/* Preloaded into a program by tests/e2e/22-outbox: kill -9 just before or just after the n-th call that the outside can see.
+ *
+ *     KILL_AT=N      at the N-th such call, counted over all of them; unset: never
+ *     KILL_FROM=NAME counting begins with the first call of that name
+ *     KILL_AFTER=1   when it has been made
+ *     KILL_TRACE=F   the calls' names are written into F, a line each */
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void *next(const char *name)
+{
+    void *f = dlsym(RTLD_NEXT, name);
+
+    if (f == NULL)
+        _exit(99);
+    return f;
+}
+
+/* True if this is the call to die at. */
+static int counted(const char *name, const char *what)
+{
+    static long n;
+    static int begun;
+    const char *at = getenv("KILL_AT"), *trace = getenv("KILL_TRACE");
+    const char *from = getenv("KILL_FROM");
+    char line[512];
+
+    begun = begun || from == NULL || strcmp(name, from) == 0;
+    if (!begun)
+        return 0;
+
+    if (trace != NULL) {
+        ssize_t (*real_write)(int, const void *, size_t) = next("write");
+        int fd = open(trace, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+        snprintf(line, sizeof line, "%s %s\n", name, what);
+        (void)!real_write(fd, line, strlen(line));
+        close(fd);
+    }
+    return ++n == (at != NULL ? atol(at) : 0);
+}
+
+#define WATCHED(type, name, parameters, arguments, what)                                 \
+    type name parameters;                                                                \
+    type name parameters                                                                 \
+    {                                                                                    \
+        type(*real) parameters;                                                          \
+        *(void **)&real = next(#name);                                                   \
+        int die = counted(#name, what);                                                  \
+        if (die && getenv("KILL_AFTER") == NULL)                                         \
+            kill(getpid(), SIGKILL);                                                     \
+        type rc = real arguments;                                                        \
+        if (die)                                                                         \
+            kill(getpid(), SIGKILL);                                                     \
+        return rc;                                                                       \
+    }
+
+static const char *path_of(int fd)
+{
+    static char path[400];
+    char link[40];
+
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(link, path, sizeof path - 1);
+
+    path[n < 0 ? 0 : n] = '\0';
+    return path;
+}
+
+WATCHED(int, mkdir, (const char *path, mode_t mode), (path, mode), path)
+WATCHED(char *, mkdtemp, (char *path), (path), path)
+WATCHED(int, rename, (const char *from, const char *to), (from, to), to)
+WATCHED(int, unlink, (const char *path), (path), path)
+WATCHED(int, rmdir, (const char *path), (path), path)
+WATCHED(int, fsync, (int fd), (fd), path_of(fd))
+WATCHED(ssize_t, write, (int fd, const void *p, size_t n), (fd, p, n), path_of(fd))
+WATCHED(int, connect, (int fd, const struct sockaddr *to, socklen_t n), (fd, to, n), "")
+WATCHED(ssize_t, send, (int fd, const void *p, size_t n, int flags), (fd, p, n, flags),
+        "")
+WATCHED(ssize_t, recv, (int fd, void *p, size_t n, int flags), (fd, p, n, flags), "")
