@@ -16,11 +16,6 @@ struct judged {
     struct item *known;         /* what came under this id before */
 };
 
-static struct slice binary_slice(ProtobufCBinaryData b)
-{
-    return slice(b.data, b.len);
-}
-
 static bool rules_said(enum liaison_code code)
 {
     return code >= LIAISON_DENIED && code <= LIAISON_TOO_LARGE;
@@ -334,6 +329,10 @@ void check_call(struct batch *b, struct call *c, struct session *s)
     if (j->known == NULL && (j->code == LIAISON_OK || rules_said(j->code))) {
         d.rules = rules_named(c->arena, &j->decision, &d.n_rules);
         decision_sections(c, j, &d);
+    }
+    if (j->known != NULL && j->code == LIAISON_OK) { /* what submit would answer again */
+        d.granted = j->known->row.granted;
+        d.n_granted = j->known->row.n_granted;
     }
     if (j->code == LIAISON_OK && j->known == NULL) {
         o.reveal = j->decision.reveal;
