@@ -19,11 +19,6 @@ struct moved {
     const char *text;
 };
 
-static struct slice binary_slice(ProtobufCBinaryData b)
-{
-    return slice(b.data, b.len);
-}
-
 /* A referral is there for its two parties; for everybody else it is as if there were none. */
 static void find_referral(struct batch *b, const struct session *s, struct moved *m)
 {

@@ -11,11 +11,6 @@ enum {
         2048 /* rows that one page may look at; the cursor goes on from there */
 };
 
-static struct slice binary_slice(ProtobufCBinaryData b)
-{
-    return slice(b.data, b.len);
-}
-
 static void refuse(struct batch *b, struct call *c, const struct session *s,
                    enum liaison_code code, const char *text, Liaison__V1__Event event,
                    struct slice referral_id)

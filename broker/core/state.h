@@ -109,6 +109,11 @@ struct batch {
         failed; /* the first failure that is not the store's: damage or memory */
 };
 
+static inline struct slice binary_slice(ProtobufCBinaryData b)
+{
+    return slice(b.data, b.len);
+}
+
 /* ------------------------------------------------------------ party.c */
 
 /* Reads the party table. Errors: LIAISON_DAMAGED, LIAISON_IO, LIAISON_MEMORY. */
