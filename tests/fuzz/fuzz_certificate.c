@@ -1,8 +1,9 @@
 /* Certificates as strangers send them and as they lie in the broker's directory.
  *
  * Input: a byte that says what the rest is. Bytes that claim to be a certificate: nobody but this process's own CA is ever
- * believed. The same, signed again by that CA: what is believed has exactly the profile and the name, to the byte. A PEM file:
- * what is loaded is one certificate, whole, and no such file makes trust. */
+ * believed. The same after 2 bytes that say what to do to which extension, signed again by that CA: what is believed has
+ * exactly the profile and the name, to the byte. A PEM file: what is loaded is one certificate, whole, and no such file makes
+ * trust. */
 #include <sys/mman.h>
 
 #include "tests/fuzz/ca.h"
@@ -137,8 +138,28 @@ static void is_exact(struct slice der, const struct profile *p,
     X509_free(x);
 }
 
+/* One extension taken out, doubled, made critical or not, or with a byte of it changed. */
+static void change_extension(X509 *x, uint8_t how, uint8_t which)
+{
+    int n = X509_get_ext_count(x), at = n > 0 ? which % n : -1;
+    X509_EXTENSION *e = at >= 0 ? X509_get_ext(x, at) : NULL;
+    const ASN1_OCTET_STRING *value = e != NULL ? X509_EXTENSION_get_data(e) : NULL;
+
+    if (e == NULL || how % 5 == 0)
+        return;
+    if (how % 5 == 1)
+        X509_EXTENSION_free(X509_delete_ext(x, at));
+    else if (how % 5 == 2)
+        must(X509_add_ext(x, e, -1) == 1);
+    else if (how % 5 == 3)
+        must(X509_EXTENSION_set_critical(e, !X509_EXTENSION_get_critical(e)) == 1);
+    else if (ASN1_STRING_length(value) > 0)
+        ((uint8_t *)(uintptr_t)ASN1_STRING_get0_data(
+            value))[which % ASN1_STRING_length(value)] ^= how;
+}
+
 /* Gives: the certificate under our registrar, DER; {NULL, 0} if it cannot be written. */
-static struct slice signed_again(struct slice bytes)
+static struct slice signed_again(uint8_t how, uint8_t which, struct slice bytes)
 {
     const uint8_t *at = bytes.p;
     X509 *x = d2i_X509(NULL, &at, (long)bytes.n);
@@ -149,6 +170,7 @@ static struct slice signed_again(struct slice bytes)
     ERR_clear_error(); /* our own, so that what tls leaves is seen */
     if (x == NULL)
         return slice(NULL, 0);
+    change_extension(x, how, which);
     while ((found = X509_get_ext_by_NID(x, NID_authority_key_identifier, -1)) >= 0)
         X509_EXTENSION_free(X509_delete_ext(x, found));
     X509V3_set_ctx(&ctx, ca.registrar.certificate, x, NULL, NULL, 0);
@@ -163,9 +185,13 @@ static struct slice signed_again(struct slice bytes)
 
 static void only_exact_ones(struct slice bytes)
 {
-    struct slice der = signed_again(bytes);
     struct tls_identity who;
     size_t uses = 0;
+
+    if (bytes.n < 2)
+        return;
+    struct slice der =
+        signed_again(bytes.p[0], bytes.p[1], slice(bytes.p + 2, bytes.n - 2));
 
     for (size_t i = 0; der.p != NULL && i < sizeof PROFILES / sizeof *PROFILES; i++)
         if (believed(der, PROFILES[i].use, &who)) {

@@ -1,6 +1,7 @@
 /* Any bytes as a settings file: refused with at least one error and nothing taken, or settings within their bounds that,
  * written again, are the same settings. */
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "broker/conf/limits.h"
@@ -10,34 +11,28 @@
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Set once, before the first input. An empty folder, so that a file that is named is not there. */
-static char folder[] = "/tmp/liaison-fuzz.XXXXXX", path[64];
-
-static void clean(void)
-{
-    unlink(path);
-    rmdir(folder);
-}
+/* Set once, before the first input: a file in memory, and its path. */
+static int file;
+static char path[64];
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc, (void)argv;
-    must(mkdtemp(folder) != NULL);
-    snprintf(path, sizeof path, "%s/liaisond.conf", folder);
-    atexit(clean);
+    file = memfd_create("fuzz", MFD_CLOEXEC);
+    must(file >= 0);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", file);
     return 0;
 }
 
 /* Reads the text as a settings file. Refused: false, and *c is as it was. */
 static bool taken(struct slice text, struct conf *c)
 {
-    FILE *f = fopen(path, "w");
+    FILE *f;
     char *errors = NULL;
     size_t len;
     const struct conf before = *c;
 
-    must(f != NULL && (text.n == 0 || fwrite(text.p, text.n, 1, f) == 1) &&
-         fclose(f) == 0);
+    must(ftruncate(file, 0) == 0 && pwrite(file, text.p, text.n, 0) == (ssize_t)text.n);
     must((f = open_memstream(&errors, &len)) != NULL);
     enum liaison_code code = conf_load(path, c, f);
 
