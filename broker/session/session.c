@@ -221,11 +221,13 @@ static void do_answer(struct session *s, struct session_cause *cause)
     call_free(cause->call);
 }
 
-/* The core has logged the session: from here on silence counts. */
+/* The core has logged the session: from here on silence counts, and so does the certificate's end. */
 static void do_welcome(struct session *s, struct session_cause *cause)
 {
+    int64_t quiet_ms = s->gate->now_ms + s->gate->set.ping_ms;
+
     s->heard_ms = s->gate->now_ms;
-    timers_set(s->gate->timers, &s->timer, s->gate->now_ms + s->gate->set.ping_ms);
+    timers_set(s->gate->timers, &s->timer, quiet_ms < s->ends_ms ? quiet_ms : s->ends_ms);
     do_answer(s, cause);
 }
 
