@@ -449,6 +449,7 @@ static void reload(struct broker *b)
 
     if (c == NULL ||
         load_trust(&b->conf, &trust, &context, why, sizeof why) != LIAISON_OK ||
+        tls_trust_follows(trust, b->trust, why, sizeof why) != LIAISON_OK ||
         load_again(b, trust, &self, why, sizeof why) != LIAISON_OK ||
         directory_load(b->conf.directory, trust, time(NULL), &c->directory, why,
                        sizeof why) != LIAISON_OK) {

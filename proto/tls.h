@@ -41,6 +41,11 @@ enum liaison_code tls_trust_load(const char *network, const char *ca_file, const
 struct tls_trust *tls_trust_share(struct tls_trust *t); /* one more reference; any thread */
 void tls_trust_free(struct tls_trust *t);               /* one less; NULL is harmless; any thread */
 
+/* LIAISON_OK if no CRL of `fresh` is older, by its number (without numbers by its date), than the one that `t` has of the same CA:
+ * a list that was replaced may lack whom the newer one revokes. On error `why` is a sentence. Errors: LIAISON_CRL. */
+MUST_CHECK
+enum liaison_code tls_trust_follows(const struct tls_trust *fresh, const struct tls_trust *t, char *why, size_t why_len);
+
 /* Earliest nextUpdate of its CRLs, seconds since 1970. */
 int64_t tls_trust_crl_ends(const struct tls_trust *t);
 

@@ -293,6 +293,38 @@ enum liaison_code tls_trust_load(const char *network, const char *ca_file,
     return code;
 }
 
+/* Below 0 if list `a` of a CA is older than list `b` of the same. */
+static int crl_order(X509_CRL *a, X509_CRL *b)
+{
+    ASN1_INTEGER *x = X509_CRL_get_ext_d2i(a, NID_crl_number, NULL, NULL);
+    ASN1_INTEGER *y = X509_CRL_get_ext_d2i(b, NID_crl_number, NULL, NULL);
+    int order = x != NULL && y != NULL ? ASN1_INTEGER_cmp(x, y)
+                                       : ASN1_TIME_compare(X509_CRL_get0_lastUpdate(a),
+                                                           X509_CRL_get0_lastUpdate(b));
+    ASN1_INTEGER_free(x);
+    ASN1_INTEGER_free(y);
+    return order;
+}
+
+enum liaison_code tls_trust_follows(const struct tls_trust *fresh,
+                                    const struct tls_trust *t, char *why, size_t why_len)
+{
+    char name[160];
+    for (size_t i = 0; i < fresh->authority_count; i++)
+        for (size_t j = 0; j < t->authority_count; j++) {
+            const struct tls_authority *now = &fresh->authorities[i];
+            const struct tls_authority *before = &t->authorities[j];
+            if (now->crl != NULL && before->crl != NULL &&
+                X509_cmp(now->certificate, before->certificate) == 0 &&
+                crl_order(now->crl, before->crl) < 0)
+                return tls_say(
+                    LIAISON_CRL, why, why_len,
+                    "the revocation list of %s is older than the one in force",
+                    subject_text(X509_get_subject_name(now->certificate), name));
+        }
+    return LIAISON_OK;
+}
+
 struct tls_trust *tls_trust_share(struct tls_trust *t)
 {
     atomic_fetch_add_explicit(&t->references, 1, memory_order_relaxed);

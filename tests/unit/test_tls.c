@@ -627,6 +627,63 @@ static void bad_trust_files_are_refused_by_name(void **state)
     assert_int_equal(try_load(r, why), LIAISON_FILE);
 }
 
+/* fr's list with a number (0: none) and a date, in seconds from now. */
+static X509_CRL *numbered(struct rig *r, long number, long start)
+{
+    X509_CRL *crl = mini_crl(&r->fr, NULL, start, 3600);
+    ASN1_INTEGER *n = ASN1_INTEGER_new();
+    mini_must(ASN1_INTEGER_set(n, number) == 1, "ASN1_INTEGER_set");
+    mini_must(number == 0 || X509_CRL_add1_ext_i2d(crl, NID_crl_number, n, 0, 0) == 1,
+              "crlNumber");
+    mini_must(X509_CRL_sign(crl, r->fr.key, EVP_sha256()) > 0, "X509_CRL_sign");
+    ASN1_INTEGER_free(n);
+    return crl;
+}
+
+static struct tls_trust *trust_with(struct rig *r, X509_CRL *of_fr)
+{
+    struct tls_trust *t = NULL;
+    char why[WHY] = "";
+    mini_write_crls(r->crl, (X509_CRL *[]){mini_crl(&r->root, NULL, -60, 60), of_fr,
+                                           mini_crl(&r->de, NULL, -60, 60), NULL});
+    if (tls_trust_load(NETWORK, r->ca, r->crl, r->now, &t, why, sizeof why) != LIAISON_OK)
+        fail_msg("trust: %s", why);
+    return t;
+}
+
+static void a_list_older_than_the_one_in_force_does_not_follow_it(void **state)
+{
+    struct rig *r = *state;
+    static const struct row {
+        const char *why;
+        long old_number, old_start, number, start;
+        enum liaison_code want;
+    } ROWS[] = {
+        {"the same", 7, -60, 7, -60, LIAISON_OK},
+        {"the next of the same second", 7, -60, 8, -60, LIAISON_OK},
+        {"the one before of the same second", 8, -60, 7, -60, LIAISON_CRL},
+        {"a higher number with an older date", 7, -60, 8, -90, LIAISON_OK},
+        {"a lower number with a newer date", 256, -90, 255, -60, LIAISON_CRL},
+        {"an older date without numbers", 0, -60, 0, -90, LIAISON_CRL},
+        {"a newer date without numbers", 0, -90, 0, -60, LIAISON_OK},
+        {"an older date that has lost its number", 7, -60, 0, -90, LIAISON_CRL},
+    };
+    mini_write_certificates(r->ca, (X509 *[]){r->root.certificate, r->fr.certificate,
+                                              r->de.certificate, NULL});
+    for (size_t i = 0; i < sizeof ROWS / sizeof ROWS[0]; i++) {
+        char why[WHY] = "";
+        struct tls_trust *old =
+            trust_with(r, numbered(r, ROWS[i].old_number, ROWS[i].old_start));
+        struct tls_trust *fresh =
+            trust_with(r, numbered(r, ROWS[i].number, ROWS[i].start));
+        enum liaison_code code = tls_trust_follows(fresh, old, why, sizeof why);
+        if (code != ROWS[i].want || (code == LIAISON_OK) != (why[0] == '\0'))
+            fail_msg("%s: %d \"%s\"", ROWS[i].why, (int)code, why);
+        tls_trust_free(old);
+        tls_trust_free(fresh);
+    }
+}
+
 static void the_lists_are_given_as_read(void **state)
 {
     struct rig *r = *state;
@@ -1165,6 +1222,7 @@ int main(void)
         TEST(a_revoked_ca_need_not_have_a_list),
         TEST(a_ca_with_a_new_key_has_a_list_of_its_own),
         TEST(bad_trust_files_are_refused_by_name),
+        TEST(a_list_older_than_the_one_in_force_does_not_follow_it),
         TEST(the_lists_are_given_as_read),
         TEST(many_threads_share_one_trust),
         TEST(a_key_that_others_may_read_is_refused),
