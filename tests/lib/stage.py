@@ -92,6 +92,7 @@ ca "{broker}/ca.crt"
 crl "{broker}/crl.pem"
 directory "{broker}/directory"
 rules "{folder}/rules.conf"
+limit sessions-per-address 4096
 log info
 {more}'''
 
