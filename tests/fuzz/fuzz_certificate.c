@@ -2,10 +2,12 @@
  *
  * Input: a byte that says what the rest is. Bytes that claim to be a certificate: nobody but this process's own CA is ever
  * believed. The same after 2 bytes that say what to do to which extension, signed again by that CA: what is believed has
- * exactly the profile and the name, to the byte. A PEM file: what is loaded is one certificate, whole, and no such file makes
- * trust. */
+ * exactly the profile and the name, to the byte. A PEM file: what is loaded is one certificate, whole, no such file makes
+ * trust, and in the broker's directory it adds nothing to the one certificate that belongs there and takes nothing from it. */
 #include <sys/mman.h>
 
+#include "broker/core/directory.h"
+#include "broker/ops/log.h"
 #include "tests/fuzz/ca.h"
 
 enum { RAW, SIGNED_AGAIN, FILE_OF_PEM, MODES };
@@ -16,6 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* Set once, before the first input. */
 static struct fuzz_ca ca;
 static char file[64], lists[64];
+static char folder[] = "/tmp/liaison-fuzz.XXXXXX", link_path[64], own_path[64];
+static struct slice own; /* the sealing certificate that is published beside */
 
 static const struct profile {
     enum tls_use use;
@@ -58,11 +62,39 @@ static void write_file(const char *path, struct slice bytes)
     must(fclose(f) == 0);
 }
 
+static void remove_folder(void)
+{
+    unlink(link_path);
+    unlink(own_path);
+    rmdir(folder);
+}
+
+/* The broker's directory: one good certificate, and the file in memory under another name. */
+static void make_folder(void)
+{
+    EVP_PKEY *key;
+
+    own = fuzz_ca_issue(&ca, "critical,keyAgreement", "1.3.6.1.4.1.58888.1.1",
+                        "URI:spiffe://fr." FUZZ_NETWORK "/agency/lyon/prison", &key);
+    EVP_PKEY_free(key);
+    must(mkdtemp(folder) != NULL);
+    atexit(remove_folder);
+    snprintf(own_path, sizeof own_path, "%s/own.pem", folder);
+    snprintf(link_path, sizeof link_path, "%s/other.pem", folder);
+    FILE *f = fopen(own_path, "w");
+
+    must(f != NULL && PEM_write(f, PEM_STRING_X509, "", own.p, (long)own.n) > 0 &&
+         fclose(f) == 0);
+    must(symlink(file, link_path) == 0);
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc, (void)argv;
+    log_level(LOG_ERROR_); /* what is left out of the directory is a warning each time */
     ca = fuzz_ca_make();
     memory_file(file);
+    make_folder();
     memory_file(lists);
     mini_write_crls(lists, (X509_CRL *[]){mini_crl(&ca.root, NULL, -3600, 3600), NULL});
     return 0;
@@ -202,6 +234,19 @@ static void only_exact_ones(struct slice bytes)
     OPENSSL_free((void *)(uintptr_t)der.p);
 }
 
+/* Whatever the other file holds, the directory has the one certificate for its agency and none for anybody else. */
+static void is_published_alone(void)
+{
+    struct directory *d = NULL;
+    const struct slice *found;
+    char why[256];
+
+    must(directory_load(folder, ca.trust, FUZZ_NOW, &d, why, sizeof why) == LIAISON_OK);
+    must(directory_find(d, "fr/lyon/prison", &found) == 1 && slice_equal(*found, own));
+    must(directory_find(d, "fr/lyon/probation", &found) == 0);
+    directory_free(d);
+}
+
 static void from_file(struct slice text)
 {
     uint8_t *der = NULL, *again = NULL;
@@ -213,6 +258,7 @@ static void from_file(struct slice text)
     must(tls_trust_load(FUZZ_NETWORK, file, lists, FUZZ_NOW, &trust, why, sizeof why) !=
              LIAISON_OK &&
          trust == NULL && why[0] != '\0');
+    is_published_alone();
     if (tls_load_certificate(file, &der, &n, why, sizeof why) != LIAISON_OK) {
         must(der == NULL && n == 0);
         return;

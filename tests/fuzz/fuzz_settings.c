@@ -57,13 +57,13 @@ static void is_whole(const struct conf *c)
 
     for (size_t i = 0; i < sizeof PATHS / sizeof *PATHS; i++)
         must(PATHS[i][0] == '/');
-    for (const struct limit *l = limits_at(0); l != limits_at(0) + 15; l++) {
-        struct conf_limits copy = c->limits;
-        uint64_t value = *limits_field(&copy, l);
+    struct conf_limits limits = c->limits;
+    const struct limit *l;
 
-        must(value >= l->least && value <= l->most);
-    }
-    must(limits_at(15) == NULL && c->limits.ping_ms < c->limits.idle_ms);
+    for (size_t i = 0; (l = limits_at(i)) != NULL; i++)
+        must(*limits_field(&limits, l) >= l->least &&
+             *limits_field(&limits, l) <= l->most);
+    must(limits.ping_ms < limits.idle_ms);
 }
 
 /* The settings as a file, with the least rules that there can be. NULL: the name of a file has a quote in it. */
@@ -73,6 +73,7 @@ static char *written_again(const struct conf *c)
     char *text = NULL, number[32], reserve[32];
     size_t len;
     struct conf_limits limits = c->limits;
+    const struct limit *l;
     FILE *f = open_memstream(&text, &len);
 
     must(f != NULL);
@@ -86,8 +87,11 @@ static char *written_again(const struct conf *c)
             c->certificate, c->key, c->ca, c->crl, c->directory);
     if (c->user != NULL)
         fprintf(f, "user %s\n", c->user);
+    if (c->metrics != NULL)
+        fprintf(f, "metrics \"%s\"\n", c->metrics);
+    fprintf(f, "sandbox %s\n", c->sandbox ? "on" : "off");
     fprintf(f, "log %s\ngates %u\n", LEVELS[c->log], c->gates);
-    for (const struct limit *l = limits_at(0); l != limits_at(0) + 15; l++)
+    for (size_t i = 0; (l = limits_at(i)) != NULL; i++)
         fprintf(f, "limit %s %s\n", l->name,
                 limits_show(l, *limits_field(&limits, l), number));
     fputs("network \"practicies.example\"\nkeep 1y\n", f);
@@ -111,6 +115,7 @@ static void are_the_same(const struct conf *a, const struct conf *b)
          same_text(a->certificate, b->certificate) && same_text(a->key, b->key) &&
          same_text(a->ca, b->ca) && same_text(a->crl, b->crl) &&
          same_text(a->directory, b->directory) && same_text(a->user, b->user) &&
+         same_text(a->metrics, b->metrics) && a->sandbox == b->sandbox &&
          memcmp(&a->limits, &b->limits, sizeof a->limits) == 0);
 }
 
