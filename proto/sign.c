@@ -113,7 +113,7 @@ struct burst {
 struct known {
     uint8_t *der; /* NULL: free place */
     size_t der_len;
-    EVP_PKEY *key;
+    EVP_PKEY_CTX *key; /* ready to verify */
     struct tls_identity who;
     struct burst bursts[KNOWN_BURSTS];
     size_t next; /* place of the next burst */
@@ -122,7 +122,6 @@ struct known {
 struct sign_verifier {
     struct tls_trust *trust;
     struct hash *hash;
-    EVP_MD_CTX *ctx;
     struct known known
         [KNOWN_CERTIFICATES]; /* a certificate has one place; a newcomer takes it over */
 };
@@ -130,7 +129,7 @@ struct sign_verifier {
 static void known_forget(struct known *k)
 {
     free(k->der);
-    EVP_PKEY_free(k->key);
+    EVP_PKEY_CTX_free(k->key);
     *k = (struct known){0};
 }
 
@@ -142,8 +141,7 @@ enum liaison_code sign_verifier_new(struct tls_trust *t, struct sign_verifier **
         return LIAISON_MEMORY;
     v->trust = tls_trust_share(t);
     v->hash = hash_new();
-    v->ctx = EVP_MD_CTX_new();
-    if (v->hash == NULL || v->ctx == NULL) {
+    if (v->hash == NULL) {
         sign_verifier_free(v);
         return LIAISON_MEMORY;
     }
@@ -162,7 +160,6 @@ void sign_verifier_free(struct sign_verifier *v)
     if (v == NULL)
         return;
     forget_all(v);
-    EVP_MD_CTX_free(v->ctx);
     hash_free(v->hash);
     tls_trust_free(v->trust);
     free(v);
@@ -189,10 +186,10 @@ static enum liaison_code known_learn(struct sign_verifier *v, struct slice der,
         return code;
     X509 *x = d2i_X509(NULL, &p, (long)der.n);
 
-    fresh.key = x == NULL ? NULL : X509_get_pubkey(x);
+    fresh.key = x == NULL ? NULL : EVP_PKEY_CTX_new(X509_get0_pubkey(x), NULL);
     X509_free(x);
     fresh.der = malloc(der.n);
-    if (fresh.key == NULL || fresh.der == NULL) {
+    if (fresh.key == NULL || EVP_PKEY_verify_init(fresh.key) != 1 || fresh.der == NULL) {
         known_forget(&fresh);
         return LIAISON_MEMORY;
     }
@@ -277,12 +274,11 @@ enum liaison_code sign_verify(struct sign_verifier *v, enum sign_kind kind,
     struct slice signature = slice(s->signature.data, s->signature.len);
 
     if (!burst_known(k, kind, root, signature)) {
-        size_t n = signed_bytes(kind, root, text);
+        uint8_t digest[HASH_BYTES];
 
-        if (EVP_MD_CTX_reset(v->ctx) != 1 ||
-            EVP_DigestVerifyInit_ex(v->ctx, NULL, "SHA256", NULL, NULL, k->key, NULL) !=
-                1 ||
-            EVP_DigestVerify(v->ctx, signature.p, signature.n, text, n) != 1)
+        hash_sha256(v->hash, &(struct slice){text, signed_bytes(kind, root, text)}, 1,
+                    digest);
+        if (EVP_PKEY_verify(k->key, signature.p, signature.n, digest, sizeof digest) != 1)
             return LIAISON_SIGNATURE;
         burst_remember(k, kind, root, signature);
     }
