@@ -31,6 +31,7 @@ UNITS   := $(call bin,tests/unit)
 FUZZERS := $(call bin,tests/fuzz)
 BENCHES := $(call bin,tests/bench)
 FAULTS  := $(OUT)/tests/fault/traffic $(OUT)/tests/fault/liaisond-lying $(OUT)/tests/fault/liaisond-rekeying
+MAN1    := $(wildcard certs/*.1 client/cli/*.1 client/audit/*.1)
 E2E     := $(wildcard tests/e2e/[0-9]*)
 OURS    := $(sort $(filter-out $(PB),$(LIB)) $(call obj,broker broker/* client/* tests/unit tests/fuzz tests/bench tests/fault))
 
@@ -94,14 +95,17 @@ install: all
 	    >$(DESTDIR)$(libdir)/pkgconfig/liaison.pc
 	install -D -m644 -t $(DESTDIR)$(pythondir) client/python/liaison.py
 	install -d $(DESTDIR)$(prefix)/lib/systemd/system $(DESTDIR)$(prefix)/share/doc/liaison
-	sed 's|/usr/bin/liaisond|$(prefix)/bin/liaisond|; s|/usr/share/doc|$(prefix)/share/doc|' debian/liaisond.service \
+	sed 's|/usr/bin/liaisond|$(prefix)/bin/liaisond|; s|/usr/share/doc/liaisond|$(prefix)/share/doc/liaison|' debian/liaisond.service \
 	    >$(DESTDIR)$(prefix)/lib/systemd/system/liaisond.service
 	install -D -m644 debian/liaisond.sysusers $(DESTDIR)$(prefix)/lib/sysusers.d/liaisond.conf
 	install -m644 -t $(DESTDIR)$(prefix)/share/doc/liaison README.md CHANGELOG.md LICENSE proto/PROTOCOL.md proto/liaison.proto
 	install -m644 certs/README.md $(DESTDIR)$(prefix)/share/doc/liaison/registrar.md
 	$(OUT)/liaisond template >$(DESTDIR)$(prefix)/share/doc/liaison/liaisond.conf
+	install -D -m644 -t $(DESTDIR)$(prefix)/share/man/man1 $(MAN1)
+	install -D -m644 -t $(DESTDIR)$(prefix)/share/man/man8 broker/liaisond.8
+deb: ; @OUT=$(OUT) tests/deb
 clean: ; rm -rf build
--include $(shell find $(OUT) -name '*.d' 2>/dev/null)
+-include $(shell find $(OUT) -path $(OUT)/deb -prune -o -name '*.d' -type f -print 2>/dev/null)
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all check test demo bench asan tsan fuzz fuzz-seeded fuzzers lint layers deps testdeps install clean
+.PHONY: all check test demo bench asan tsan fuzz fuzz-seeded fuzzers lint layers deps testdeps install deb clean
