@@ -81,6 +81,7 @@ fuzz-seeded: ; FOR=$(or $(FOR),60) tests/fault/fuzz-seeded
 fuzzers: $(FUZZERS)
 lint: ; cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 	    --suppress=missingIncludeSystem -I. -I$(OUT) broker client proto
+valgrind: all $(OUT)/tests/unit/test_seal $(OUT)/tests/unit/test_lib ; @FULL=1 OUT=$(OUT) tests/e2e/52-valgrind
 layers: ; @tests/layers
 deps: ; @tests/deps $(DEBS)
 testdeps: ; @tests/deps $(DEBS) $(TESTDEBS)
@@ -108,4 +109,4 @@ clean: ; rm -rf build
 -include $(shell find $(OUT) -path $(OUT)/deb -prune -o -name '*.d' -type f -print 2>/dev/null)
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all check test demo bench asan tsan fuzz fuzz-seeded fuzzers lint layers deps testdeps install deb clean
+.PHONY: all check test demo bench asan tsan fuzz fuzz-seeded fuzzers lint valgrind layers deps testdeps install deb clean
