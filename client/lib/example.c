@@ -44,5 +44,5 @@ int main(int argc, char *argv[])
     liaison_answer_free(a);
     liaison_referral_free(r);
     liaison_free(l);
-    return code;
+    return (int)code;
 }
