@@ -7,7 +7,7 @@ pythondir ?= $(prefix)/lib/python3/dist-packages
 VERSION := $(shell sed -n 's/.*LIAISON_VERSION_TEXT "\(.*\)"/\1/p' client/cli/cli.h)
 DEBS    := gcc libc6-dev make pkg-config bison flex protobuf-c-compiler openssl \
            $(patsubst %,lib%-dev,protobuf-c ssl zmq3 lmdb jansson seccomp)
-TESTDEBS := libcmocka-dev python3 python3-zmq python3-protobuf protobuf-compiler stunnel4 procps sslscan
+TESTDEBS := libcmocka-dev python3 python3-zmq python3-protobuf protobuf-compiler stunnel4 procps sslscan mandoc
 PKGS    := openssl libprotobuf-c libzmq lmdb jansson libseccomp
 WARN    := -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wvla -Wundef -Wpointer-arith -Wwrite-strings \
            -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
@@ -103,7 +103,9 @@ install: all
 	install -m644 certs/README.md $(DESTDIR)$(prefix)/share/doc/liaison/registrar.md
 	$(OUT)/liaisond template >$(DESTDIR)$(prefix)/share/doc/liaison/liaisond.conf
 	install -D -m644 -t $(DESTDIR)$(prefix)/share/man/man1 $(MAN1)
+	install -D -m644 -t $(DESTDIR)$(prefix)/share/man/man5 broker/conf/liaisond.conf.5
 	install -D -m644 -t $(DESTDIR)$(prefix)/share/man/man8 broker/liaisond.8
+	install -D -m644 client/cli/liaison.bash $(DESTDIR)$(prefix)/share/bash-completion/completions/liaison
 deb: ; @OUT=$(OUT) tests/deb
 clean: ; rm -rf build
 -include $(shell find $(OUT) -path $(OUT)/deb -prune -o -name '*.d' -type f -print 2>/dev/null)

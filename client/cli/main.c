@@ -180,6 +180,10 @@ static int run(struct cli *c, int argc, char **argv)
             puts(COMMANDS[i].name);
         return 0;
     }
+    if (argc == 0 && c->opt[OPT_LIST_OPTIONS] != NULL) {
+        options_list(OPTIONS_OF_ALL);
+        return 0;
+    }
     if (argc == 0) {
         if (c->opt[OPT_HELP] == NULL)
             return cli_fail(LIAISON_USAGE, "which command? 'liaison --help' lists them");
