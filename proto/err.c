@@ -48,6 +48,9 @@ static const struct line {
          EX_DATAERR),
     LINE(FIELD, "a required field is missing or has a value that is not allowed",
          RETRY_NEVER, EX_DATAERR),
+    LINE(PROOF, "the proof does not lead to the checkpoint", RETRY_NEVER, EX_DATAERR),
+    LINE(FORK, "the checkpoint does not extend the last one seen", RETRY_NEVER,
+         EX_PROTOCOL),
 
     LINE(DENIED, "a rule denies this", RETRY_NEVER, EX_NOPERM),
     LINE(NOT_ALLOWED, "no rule allows this", RETRY_NEVER, EX_NOPERM),
@@ -63,6 +66,7 @@ static const struct line {
          EX_DATAERR),
     LINE(CONFLICT, "the same id was used before for other bytes", RETRY_NEVER,
          EX_DATAERR),
+    LINE(ERASED, "erased", RETRY_NEVER, EX_NOINPUT),
 
     LINE(FULL, "storage full", RETRY_LATER, EX_TEMPFAIL),
     LINE(IO, "the store failed", RETRY_LATER, EX_IOERR),
@@ -70,6 +74,10 @@ static const struct line {
          RETRY_SAME, EX_TEMPFAIL),
     LINE(FENCED, "another process leads this store", RETRY_LATER, EX_TEMPFAIL),
     LINE(DAMAGED, "stored data is damaged", RETRY_NEVER, EX_IOERR),
+    LINE(EVIDENCE, "the log is kept as evidence: only auditors are served", RETRY_LATER,
+         EX_TEMPFAIL),
+    LINE(UNSIGNED, "no checkpoint has been signed for too long; nothing new is taken",
+         RETRY_LATER, EX_TEMPFAIL),
 
     LINE(CONFIG, "the settings or rules are not valid", RETRY_NEVER, EX_CONFIG),
     LINE(USAGE, "wrong usage", RETRY_NEVER, EX_USAGE),
