@@ -96,7 +96,7 @@ install: all
 	    >$(DESTDIR)$(libdir)/pkgconfig/liaison.pc
 	install -D -m644 -t $(DESTDIR)$(pythondir) client/python/liaison.py
 	install -d $(DESTDIR)$(prefix)/lib/systemd/system $(DESTDIR)$(prefix)/share/doc/liaison
-	sed 's|/usr/bin/liaisond|$(prefix)/bin/liaisond|; s|/usr/share/doc/liaisond|$(prefix)/share/doc/liaison|' debian/liaisond.service \
+	sed 's|/usr/bin/liaisond|$(prefix)/bin/liaisond|' debian/liaisond.service \
 	    >$(DESTDIR)$(prefix)/lib/systemd/system/liaisond.service
 	install -D -m644 debian/liaisond.sysusers $(DESTDIR)$(prefix)/lib/sysusers.d/liaisond.conf
 	install -m644 -t $(DESTDIR)$(prefix)/share/doc/liaison README.md CHANGELOG.md LICENSE proto/PROTOCOL.md proto/liaison.proto
