@@ -4,10 +4,10 @@ CFLAGS  ?= -O2 -g
 prefix  ?= /usr/local
 libdir  ?= $(prefix)/lib
 pythondir ?= $(prefix)/lib/python3/dist-packages
-VERSION := $(shell sed -n 's/.*LIAISON_VERSION_TEXT "\(.*\)"/\1/p' client/cli/cli.h)
+VERSION := $(shell sed -n 's/.*LIAISON_VERSION_TEXT "\(.*\)"/\1/p' proto/version.h)
 DEBS    := gcc libc6-dev make pkg-config bison flex protobuf-c-compiler openssl \
            $(patsubst %,lib%-dev,protobuf-c ssl zmq3 lmdb jansson seccomp)
-TESTDEBS := libcmocka-dev python3 python3-zmq python3-protobuf protobuf-compiler stunnel4 procps sslscan mandoc
+TESTDEBS := libcmocka-dev python3 python3-zmq python3-protobuf protobuf-compiler stunnel4 procps sslscan mandoc testssl.sh
 PKGS    := openssl libprotobuf-c libzmq lmdb jansson libseccomp
 WARN    := -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wvla -Wundef -Wpointer-arith -Wwrite-strings \
            -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
@@ -98,7 +98,7 @@ install: all
 	    >$(DESTDIR)$(libdir)/pkgconfig/liaison.pc
 	install -D -m644 -t $(DESTDIR)$(pythondir) client/python/liaison.py
 	install -d $(DESTDIR)$(prefix)/lib/systemd/system $(DESTDIR)$(prefix)/share/doc/liaison
-	sed 's|/usr/bin/liaisond|$(prefix)/bin/liaisond|; s|/usr/share/doc/liaisond|$(prefix)/share/doc/liaison|' debian/liaisond.service \
+	sed 's|/usr/bin/liaisond|$(prefix)/bin/liaisond|' debian/liaisond.service \
 	    >$(DESTDIR)$(prefix)/lib/systemd/system/liaisond.service
 	install -D -m644 debian/liaisond.sysusers $(DESTDIR)$(prefix)/lib/sysusers.d/liaisond.conf
 	install -m644 -t $(DESTDIR)$(prefix)/share/doc/liaison README.md CHANGELOG.md LICENSE proto/PROTOCOL.md proto/liaison.proto
