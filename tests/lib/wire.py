@@ -4,6 +4,8 @@
     stage.sh('broker_start')         does something there; an exception if it fails; gives what it printed
     pb                               the messages of proto/liaison.proto, after a Stage was made
     prison = stage.member(NAME)      a member with the certificates in its profile
+    prison.burst(KIND, MESSAGES)     a Signature for each of them
+    Denials()                        what was refused, to be read back from the ledger
     peer = prison.session()          TLS, ZMTP, Hello; peer.call(...), peer.deliver(), peer.close()
     with stage.check(WORDS): ...     one line of the report; any exception fails it
     stage.finish()                   the closing line; ends the program
