@@ -17,6 +17,13 @@ rng = random.Random()
 CLASS, POOL, LONG = [], [], []
 
 
+NUMBERS = F.TYPE_UINT32, F.TYPE_UINT64, F.TYPE_BOOL, F.TYPE_ENUM
+
+
+def packed(f):
+    return f.label == F.LABEL_REPEATED and f.type in NUMBERS
+
+
 def choices(f):
     """The numbers of a choice, and their names."""
     return {v.number: v.name for v in f.enum_type.values}
@@ -85,7 +92,7 @@ class Field:
     def __init__(self, inside, f, start, length, value, end):
         self.inside, self.f, self.start, self.length, self.value, self.end = inside, f, start, length, value, end
         self.is_bytes = f.type in (F.TYPE_STRING, F.TYPE_BYTES, F.TYPE_MESSAGE) or f.label == F.LABEL_REPEATED
-        self.is_packed = f.label == F.LABEL_REPEATED and f.type == F.TYPE_UINT32
+        self.is_packed = packed(f)
 
 
 class Part:
@@ -179,7 +186,6 @@ def longer(data):
     return data[:-1] + bytes([data[-1] | 128]) + b'\x80' * rng.choice((0, 0, 1, 2, max(0, 8 - len(data)))) + b'\0'
 
 
-NUMBERS = F.TYPE_UINT32, F.TYPE_UINT64, F.TYPE_BOOL, F.TYPE_ENUM
 any_number, is_text = number(*NUMBERS), number(F.TYPE_STRING)
 whole = lambda b, x: b.data[x.start:x.end]  # noqa: E731
 
@@ -253,9 +259,9 @@ def _(b, x):
     return x.value, x.end, varint(read_varint(b.data, x.value)[0] | 1 << rng.randint(32, 63))
 
 
-@on_field('packed, one of more than 32 bits', 'none', lambda x: x.is_packed)
+@on_field('packed, one of more than 32 or 64 bits', 'none', lambda x: x.is_packed)
 def _(b, x):
-    fresh = varint(1 | 1 << rng.randint(32, 63))
+    fresh = varint(1 | 1 << (rng.randint(32, 63) if x.f.type == F.TYPE_UINT32 else rng.randint(64, 69)))
     return x.length, x.end, varint(len(fresh)) + fresh
 
 
@@ -366,7 +372,7 @@ def _(b):
 
 @kind_of('no packed number at all', 'none')
 def _(b):
-    p, f = absent(b, lambda p, f: f.label == F.LABEL_REPEATED and f.type == F.TYPE_UINT32)
+    p, f = absent(b, lambda p, f: packed(f))
     return p and insert(b, p, f.number, tag(f.number, BYTES) + b'\0')
 
 
@@ -517,9 +523,9 @@ def _(b):
 
 def long_list(count):
     """A message that is one list of so many elements, packed numbers in one case of four."""
-    packed = rng.random() < 0.25
-    kind, f = rng.choice([x for x in LONG if (x[1].type == F.TYPE_UINT32) == packed])
-    return kind, tag(f.number, BYTES) + varint(count) + b'\x01' * count if packed else (tag(f.number, BYTES) + b'\0') * count
+    numbers = rng.random() < 0.25
+    kind, f = rng.choice([x for x in LONG if packed(x[1]) == numbers])
+    return kind, tag(f.number, BYTES) + varint(count) + b'\x01' * count if numbers else (tag(f.number, BYTES) + b'\0') * count
 
 
 KINDS.append(('a list of 4,096', 'all', 0.01, None))
