@@ -275,6 +275,19 @@ static void bound_idle_talk(struct session *s)
                                         .why = "too many PINGs or key updates"});
 }
 
+/* A frame that was begun must end, lest a byte now and then keep a session and its memory for ever. */
+static void mind_begun(struct session *s)
+{
+    uint64_t begun = link_begun(s->link);
+
+    if (begun == s->begun)
+        return;
+    s->begun = begun;
+    s->begun_ms = s->gate->now_ms;
+    if (begun != 0 && s->state == SESSION_READY)
+        timers_set(s->gate->timers, &s->timer, session_deadline(s));
+}
+
 static void read_turn(struct session *s)
 {
     struct gate *g = s->gate;
@@ -293,6 +306,8 @@ static void read_turn(struct session *s)
         session_fire(s, EVENT_LOST, (struct session_cause){.code = LIAISON_MEMORY});
     else
         bound_idle_talk(s);
+    if (s->state != SESSION_OVER)
+        mind_begun(s);
 }
 
 void session_turn(struct session *s)

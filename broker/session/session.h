@@ -70,6 +70,8 @@ struct session {
     int64_t heard_ms;
     int64_t talk_ms; /* since when its idle talk is counted, and what it was then */
     uint64_t talk_before;
+    uint64_t begun; /* the frame that the peer has begun and not ended, and since when; 0: none */
+    int64_t begun_ms;
     int64_t stuck_since_ms; /* 0: the peer takes what we write */
     int64_t ends_ms;        /* its certificate's end on our clock */
     bool pinged, opened, held;

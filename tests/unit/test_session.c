@@ -1125,6 +1125,35 @@ static void a_quiet_peer_is_pinged_and_a_dead_one_dropped(void **state)
     rig_end(r);
 }
 
+static void a_message_that_was_begun_must_end(void **state)
+{
+    struct rig *r = rig_new();
+    struct peer slow, good;
+    struct zmtp_frame f;
+    uint8_t out[256];
+
+    (void)state;
+    r->set.ping_ms = 60;
+    r->set.idle_ms = 400;
+    rig_start(r);
+    settle(r, &slow, "prison");
+    settle(r, &good, "probation");
+    peer_write(&slow, "\0\xff", 2); /* 255 bytes will never come */
+    for (int i = 0; i < 3; i++) {   /* and each of these shows that it lives */
+        peer_write(&slow, "x", 1);
+        assert_int_equal(peer_event(&good, &f), ZMTP_PING);
+        peer_write(&good, out, zmtp_pong(&f, out));
+    }
+    expect_error(&slow, 0, LIAISON_TIMEOUT);
+    expect_end(&slow);
+    assert_int_equal(rig_wait(r, CALL_CUT, 1).code, LIAISON_TIMEOUT);
+    send_grant(&good, 2);
+    expect_done(&good, 2);
+    peer_hang_up(&slow);
+    peer_hang_up(&good);
+    rig_end(r);
+}
+
 static void a_peer_that_does_not_read_is_dropped(void **state)
 {
     struct rig *r = rig_new();
@@ -1700,6 +1729,7 @@ int main(void)
         cmocka_unit_test(another_socket_type_is_refused),
         cmocka_unit_test(every_phase_has_its_deadline),
         cmocka_unit_test(a_quiet_peer_is_pinged_and_a_dead_one_dropped),
+        cmocka_unit_test(a_message_that_was_begun_must_end),
         cmocka_unit_test(a_peer_that_does_not_read_is_dropped),
         cmocka_unit_test(silent_strangers_do_not_keep_a_newcomer_out),
         cmocka_unit_test(past_the_bound_on_handshakes_newcomers_wait_in_the_kernel),
