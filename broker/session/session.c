@@ -23,7 +23,7 @@ struct session *session_new(struct gate *g, uint64_t number, int fd,
     s->gate = g;
     s->number = number;
     memcpy(s->address, address, sizeof s->address);
-    s->heard_ms = g->now_ms;
+    s->heard_ms = s->talk_ms = g->now_ms;
     s->phase_ends_ms = g->now_ms + g->set.tls_ms;
     timers_set(g->timers, &s->timer, s->phase_ends_ms);
     return s;
