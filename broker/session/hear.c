@@ -257,11 +257,11 @@ static void hear_all(struct session *s, size_t *budget)
     }
 }
 
-/* PINGs and key updates cost us work and say nothing: some are welcome, a flood ends the session. */
+/* PINGs, key updates and calls before Hello cost us work and say nothing: some are welcome, a flood ends the session. */
 static void bound_idle_talk(struct session *s)
 {
     const struct gate *g = s->gate;
-    uint64_t talk = link_idle_talk(s->link);
+    uint64_t talk = link_idle_talk(s->link) + s->early;
 
     if (s->talk_ms + g->set.idle_talk_ms <= g->now_ms) {
         s->talk_ms = g->now_ms;
@@ -271,8 +271,9 @@ static void bound_idle_talk(struct session *s)
         s->state == SESSION_CLOSING)
         return;
     session_fire(s, EVENT_BREACH,
-                 (struct session_cause){.code = LIAISON_LIMIT,
-                                        .why = "too many PINGs or key updates"});
+                 (struct session_cause){
+                     .code = LIAISON_LIMIT,
+                     .why = "too many PINGs, key updates or calls before Hello"});
 }
 
 /* A frame that was begun must end, lest a byte now and then keep a session and its memory for ever. */

@@ -135,6 +135,7 @@ static void do_say_barred(struct session *s, struct session_cause *cause)
 /* A call before Hello: a stock DEALER reconnects without telling its program, so the session lives. */
 static void do_ask_hello(struct session *s, struct session_cause *cause)
 {
+    s->early++;
     queue_error(s, cause->call->frame->id,
                 &(struct session_cause){.code = LIAISON_HELLO_REQUIRED});
     call_free(cause->call);
@@ -142,6 +143,7 @@ static void do_ask_hello(struct session *s, struct session_cause *cause)
 
 static void do_other_version(struct session *s, struct session_cause *cause)
 {
+    s->early++;
     queue_error(s, cause->call->frame->id,
                 &(struct session_cause){.code = LIAISON_VERSION});
     call_free(cause->call);

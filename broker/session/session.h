@@ -69,7 +69,7 @@ struct session {
     int64_t phase_ends_ms; /* TLS to Hello, closing, lingering */
     int64_t heard_ms;
     int64_t talk_ms; /* since when its idle talk is counted, and what it was then */
-    uint64_t talk_before;
+    uint64_t talk_before, early; /* early: calls before Hello, which are idle talk too */
     uint64_t begun; /* the frame that the peer has begun and not ended, and since when; 0: none */
     int64_t begun_ms;
     int64_t stuck_since_ms; /* 0: the peer takes what we write */

@@ -1360,6 +1360,35 @@ static void handshakes_go_on_while_calls_come(void **state)
 }
 
 static void past_what_all_may_hold_nobody_is_read(void **state)
+static void calls_before_hello_are_answered_up_to_a_bound(void **state)
+{
+    struct rig *r = rig_new();
+    struct peer p;
+    uint64_t id = 0;
+    enum liaison_code code = LIAISON_OK;
+
+    (void)state;
+    r->set.idle_talk = 20;
+    rig_start(r);
+    enter(r, &p, "prison");
+    for (uint64_t i = 1; i <= 30; i++)
+        send_grant(&p, i);
+    for (uint64_t n = 1; code != LIAISON_LIMIT; n++) {
+        struct reply reply = hear(&p);
+
+        assert_non_null(reply.frame);
+        assert_int_equal(reply.frame->body_case, LIAISON__V1__FRAME__BODY_ERROR);
+        id = reply.frame->id;
+        code = (enum liaison_code)reply.frame->error->code;
+        assert_true(code == LIAISON_LIMIT ? id == 0 && n > 20 : id == n);
+        reply_free(&reply);
+    }
+    expect_end(&p);
+    assert_int_equal(rig_wait(r, CALL_REFUSED, 1).code, LIAISON_LIMIT);
+    peer_hang_up(&p);
+    rig_end(r);
+}
+
 {
     struct rig *r = rig_new();
     struct peer p, other;
@@ -1756,3 +1785,4 @@ int main(void)
     log_level(LOG_ERROR_);
     return cmocka_run_group_tests(TESTS, make_fixture, drop_fixture);
 }
+        cmocka_unit_test(calls_before_hello_are_answered_up_to_a_bound),
