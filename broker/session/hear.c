@@ -98,6 +98,9 @@ static void shake(struct session *s)
         identify(s);
         break;
     case STREAM_AGAIN:
+        s->heard_ms = s->gate->now_ms;
+        gate_unlist(s, LIST_SHAKING);
+        gate_list(s, LIST_SHAKING); /* behind those that are quiet for longer */
         break;
     case STREAM_ENDED:
         session_fire(s, EVENT_LOST, (struct session_cause){.code = LIAISON_CLOSED});

@@ -408,8 +408,10 @@ void session_fire(struct session *s, enum session_event event, struct session_ca
         return;
     }
     s->state = e->next;
-    if (was_shaking && s->state != SESSION_TLS)
+    if (was_shaking && s->state != SESSION_TLS) {
         s->gate->shaking--;
+        gate_unlist(s, LIST_SHAKING);
+    }
     e->act(s, &cause);
     if (s->state == SESSION_OVER)
         gate_bury(s);

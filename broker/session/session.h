@@ -47,6 +47,7 @@ struct session_cause {
 enum session_list {
     LIST_RUN,     /* has something to read or to do */
     LIST_SHAKE,   /* its handshake would go on if handshakes had time left */
+    LIST_SHAKING, /* in a handshake, whoever was quiet for longest first */
     LIST_STALLED, /* would be read if the core had room */
     LIST_DIRTY,   /* has something to write */
     LIST_DEAD,    /* over, to be freed */

@@ -1231,6 +1231,29 @@ static void past_the_bound_on_handshakes_newcomers_wait_in_the_kernel(void **sta
     rig_end(r);
 }
 
+static void while_all_handshakes_are_taken_the_quiet_ones_make_room(void **state)
+{
+    enum { TAKEN = 8 };
+    struct rig *r = rig_new();
+    struct peer quiet[TAKEN], p;
+
+    (void)state;
+    r->set.handshakes = TAKEN;
+    r->set.tls_ms = 1000 * 1000; /* longer than this test waits for anything */
+    r->set.quiet_ms = 100;
+    r->set.strangers_ms = 1;
+    rig_start(r);
+    for (int i = 0; i < TAKEN; i++)
+        peer_dial(&quiet[i], &r->where);
+    settle(r, &p, "prison");
+    assert_int_equal(rig_wait(r, CALL_STRANGERS, 1).code, LIAISON_TIMEOUT);
+    assert_true(gate_sessions(r->gate) > 1); /* only some had to go */
+    for (int i = 0; i < TAKEN; i++)
+        peer_hang_up(&quiet[i]);
+    peer_hang_up(&p);
+    rig_end(r);
+}
+
 /* ---- backpressure */
 
 static void past_its_window_a_peer_is_not_read(void **state)
@@ -1337,29 +1360,6 @@ static void a_few_pings_and_key_updates_are_welcome(void **state)
     rig_end(r);
 }
 
-static void handshakes_go_on_while_calls_come(void **state)
-{
-    enum { EACH = 8 };
-    struct rig *r = rig_new();
-    struct peer busy, p[EACH];
-    uint64_t id = 2;
-
-    (void)state;
-    r->set.shake_share = 1000; /* what one handshake takes is paid back after a second */
-    rig_start(r);
-    settle(r, &busy, "probation");
-    for (int i = 0; i < EACH; i++) {
-        send_grant(&busy, id); /* from now on the gate is busy, for a while */
-        expect_done(&busy, id++);
-        settle(r, &p[i], "prison");
-    }
-    for (int i = 0; i < EACH; i++)
-        peer_hang_up(&p[i]);
-    peer_hang_up(&busy);
-    rig_end(r);
-}
-
-static void past_what_all_may_hold_nobody_is_read(void **state)
 static void calls_before_hello_are_answered_up_to_a_bound(void **state)
 {
     struct rig *r = rig_new();
@@ -1389,6 +1389,29 @@ static void calls_before_hello_are_answered_up_to_a_bound(void **state)
     rig_end(r);
 }
 
+static void handshakes_go_on_while_calls_come(void **state)
+{
+    enum { EACH = 8 };
+    struct rig *r = rig_new();
+    struct peer busy, p[EACH];
+    uint64_t id = 2;
+
+    (void)state;
+    r->set.shake_share = 1000; /* what one handshake takes is paid back after a second */
+    rig_start(r);
+    settle(r, &busy, "probation");
+    for (int i = 0; i < EACH; i++) {
+        send_grant(&busy, id); /* from now on the gate is busy, for a while */
+        expect_done(&busy, id++);
+        settle(r, &p[i], "prison");
+    }
+    for (int i = 0; i < EACH; i++)
+        peer_hang_up(&p[i]);
+    peer_hang_up(&busy);
+    rig_end(r);
+}
+
+static void past_what_all_may_hold_nobody_is_read(void **state)
 {
     struct rig *r = rig_new();
     struct peer p, other;
@@ -1762,9 +1785,11 @@ int main(void)
         cmocka_unit_test(a_peer_that_does_not_read_is_dropped),
         cmocka_unit_test(silent_strangers_do_not_keep_a_newcomer_out),
         cmocka_unit_test(past_the_bound_on_handshakes_newcomers_wait_in_the_kernel),
+        cmocka_unit_test(while_all_handshakes_are_taken_the_quiet_ones_make_room),
         cmocka_unit_test(past_its_window_a_peer_is_not_read),
         cmocka_unit_test(reads_count_against_the_credit_by_what_they_may_bring),
         cmocka_unit_test(a_few_pings_and_key_updates_are_welcome),
+        cmocka_unit_test(calls_before_hello_are_answered_up_to_a_bound),
         cmocka_unit_test(handshakes_go_on_while_calls_come),
         cmocka_unit_test(past_what_all_may_hold_nobody_is_read),
         cmocka_unit_test(past_its_credit_of_bytes_a_peer_is_not_read),
@@ -1785,4 +1810,3 @@ int main(void)
     log_level(LOG_ERROR_);
     return cmocka_run_group_tests(TESTS, make_fixture, drop_fixture);
 }
-        cmocka_unit_test(calls_before_hello_are_answered_up_to_a_bound),
