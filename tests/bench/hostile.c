@@ -343,14 +343,14 @@ static void act_flood_sessions(struct foe *f, const struct kind *k)
     flood(f, k, 2, world.n_greedy - 2, 200);
 }
 
-/* Connections of one stranger that say nothing, as many as may be: each must be closed. */
+/* Connections of strangers that say nothing, more than there may be handshakes: each must be closed. */
 static void act_flood_handshakes(struct foe *f, const struct kind *k)
 {
     struct foe *many = member_alloc(FLOOD_MAX, sizeof *many);
     size_t n = 0;
 
     while (n < FLOOD_SILENT && !foe_late(f) &&
-           foe_dial(&many[n], &world, flood_host(k, n, 1), 0))
+           foe_dial(&many[n], &world, flood_host(k, n, 100), 0))
         n++;
     for (size_t i = 0; i < n; i++) {
         many[i].until_ms = f->until_ms;
