@@ -20,6 +20,7 @@ static const struct store_table TABLES[T__COUNT] = {
     [T_MAIL] = {"mail", false},       [T_TRAIL] = {"trail", false},
     [T_PARTY] = {"party", false},     [T_MONTH] = {"month", false},
     [T_OPENING] = {"opening", false}, [T_SIGNER] = {"signer", false},
+    [T_GROUP] = {"group", false},
 };
 
 static uint64_t clock_ns(clockid_t which)
@@ -145,8 +146,7 @@ static enum liaison_code open_store(struct core *c, char *why, size_t why_len)
     code = check_log(c, why, why_len);
     if (code != LIAISON_OK)
         return code;
-    code = vault_open(c->settings.key_file, c->head.size == 0, c->hash, &c->vault, why,
-                      why_len);
+    code = keys_load(c, why, why_len);
     if (code != LIAISON_OK)
         return code;
     c->delivery = delivery_new(&(struct delivery_settings){
@@ -349,6 +349,7 @@ static void batch_undo(struct batch *b)
     b->pushes = NULL;
     mail_undo(b);
     party_undo(b);
+    vault_forget_groups(b->core->vault);
 }
 
 static void tell_sizes(const struct core *core)

@@ -199,12 +199,12 @@ enum liaison_code party_month_keys(struct batch *b, struct party *p,
     enum liaison_code code = store_get(b->tx, T_MONTH, slice(key, sizeof key), &wrapped);
 
     if (code == LIAISON_OK) {
-        code = vault_unwrap(b->core->vault, slot, wrapped, &p->month_keys);
+        code = keys_open(b, slot, wrapped, &p->month_keys);
     } else if (code == LIAISON_NOT_FOUND) {
-        vault_make_keys(b->core->vault, slot, &p->month_keys, fresh);
-        store_put(b->tx, T_MONTH, slice(key, sizeof key), slice(fresh, sizeof fresh));
+        code = keys_make(b, slot, &p->month_keys, fresh);
+        if (code == LIAISON_OK)
+            store_put(b->tx, T_MONTH, slice(key, sizeof key), slice(fresh, sizeof fresh));
         party_touch(b, p); /* so that a failed batch forgets the keys */
-        code = LIAISON_OK;
     }
     if (code == LIAISON_OK)
         p->month = month;

@@ -23,6 +23,7 @@ enum table {
     T_MONTH, /* party u32, year * 12 + month u32 -> wrapped keys for what belongs to no referral */
     T_OPENING, /* seq u64 -> officer's number, sealed under the keys of the entry's opening */
     T_SIGNER, /* SHA-256 -> certificate, DER */
+    T_GROUP,  /* table u8, number >> 8 u64 -> the wrapped key of a group of keys; and the key file's epoch: keys.c */
     T__COUNT
 };
 
@@ -149,9 +150,18 @@ struct item *item_find(struct batch *b, const struct party *from, struct slice i
 /* A new one with fresh keys; the caller fills the row. NULL when memory is out. */
 struct item *item_make(struct batch *b);
 
-/* Unwraps its keys if that was not done yet. */
+/* True once it is erased: state, number and entries are left, nothing that could be opened. */
+static inline bool item_erased(const struct item *i)
+{
+    return i->row.erased_seq != 0;
+}
+
+/* Unwraps its keys if that was not done yet. LIAISON_ERASED, and no failure of the batch: it has none any more. */
 MUST_CHECK
 enum liaison_code item_keys(struct batch *b, struct item *i);
+
+/* Wraps the keys it has once more, as its group's key is another; of an erased one there is nothing to wrap. */
+void item_rewrap(struct batch *b, struct item *i);
 
 /* Loads envelope and referral if that was not done yet. */
 MUST_CHECK
@@ -173,6 +183,30 @@ void item_put_action(struct batch *b, struct item *i, uint32_t version,
 MUST_CHECK
 enum liaison_code item_get_action(struct batch *b, struct item *i, uint32_t version,
                                   const Liaison__V1__SignedAction **out);
+
+/* ------------------------------------------------------------ keys.c */
+
+/* Opens the key file at the epoch that the store says; wraps the keys of a store in groups that had none.
+ * On error `why` is a sentence. Errors: those of vault_open and the store. */
+MUST_CHECK
+enum liaison_code keys_load(struct core *c, char *why, size_t why_len);
+
+/* Draws keys for a slot and wraps them; opens wrapped ones. Errors: LIAISON_DAMAGED, those of the store. */
+MUST_CHECK
+enum liaison_code keys_make(struct batch *b, struct vault_slot slot, struct vault_keys *out,
+                            uint8_t wrapped[VAULT_WRAPPED_BYTES]);
+MUST_CHECK
+enum liaison_code keys_open(struct batch *b, struct vault_slot slot, struct slice wrapped,
+                            struct vault_keys *out);
+
+/* Draws a new key for the group of that referral, under which those of it that are not erased are wrapped from then on. */
+MUST_CHECK
+enum liaison_code keys_regroup(struct batch *b, uint64_t number);
+
+/* Draws the key file's next key and wraps every group's key under it; vault_turn() or vault_drop() has to follow the batch's end,
+ * unless its outcome is not known. Errors: LIAISON_FULL, LIAISON_IO, LIAISON_DAMAGED, LIAISON_MEMORY. */
+MUST_CHECK
+enum liaison_code keys_rotate(struct batch *b);
 
 /* ------------------------------------------------------------ record.c */
 
