@@ -23,6 +23,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
+#include "broker/command.h"
 #include "broker/conf/conf.h"
 #include "broker/conf/explain.h"
 #include "broker/core/call.h"
@@ -36,8 +37,6 @@
 #include "proto/err.h"
 #include "proto/tls.h"
 #include "proto/valid.h"
-
-#define DEFAULT_SETTINGS "/etc/liaison/liaisond.conf"
 
 struct broker {
     struct conf conf;
@@ -718,6 +717,9 @@ static const struct command {
     {"explain", "FILE ...", "what the rules say about one question, and which lines",
      "liaisond explain rules.conf --type referral --category mentoring ...", true, NULL,
      explain_command},
+    {"backup", "[-c FILE] [--json] DIR",
+     "copy the store into a new folder while the broker runs, and verify the copy",
+     "liaisond backup /var/backups/liaison/2026-11-27", false, NULL, backup_command},
     {"template", "", "print settings and rules to start from",
      "liaisond template > liaisond.conf", false, cmd_template, NULL},
 };

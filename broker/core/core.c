@@ -13,7 +13,7 @@
 #include "proto/err.h"
 #include "proto/valid.h"
 
-static const struct store_table TABLES[T__COUNT] = {
+const struct store_table TABLES[T__COUNT] = {
     [T_ENTRY] = {"entry", true},      [T_REFERRAL] = {"referral", false},
     [T_BODY] = {"body", false},       [T_ACTION] = {"action", false},
     [T_KNOWN] = {"known", false},     [T_INBOX] = {"inbox", false},

@@ -208,14 +208,22 @@ static int epoch_row(void *arg, struct slice key, struct slice value)
     return 1;
 }
 
-static enum liaison_code read_epoch(struct core *c, struct epoch *out)
+static enum liaison_code read_epoch(struct store *s, struct epoch *out)
 {
     *out = (struct epoch){.sound = true};
-    enum liaison_code code =
-        store_scan(c->store, T_GROUP, slice(EPOCH_KEY, sizeof EPOCH_KEY), slice(NULL, 0),
-                   1, epoch_row, out);
+    enum liaison_code code = store_scan(s, T_GROUP, slice(EPOCH_KEY, sizeof EPOCH_KEY),
+                                        slice(NULL, 0), 1, epoch_row, out);
 
     return code == LIAISON_OK && !out->sound ? LIAISON_DAMAGED : code;
+}
+
+enum liaison_code keys_epoch(struct store *s, uint64_t *epoch)
+{
+    struct epoch e;
+    enum liaison_code code = read_epoch(s, &e);
+
+    *epoch = e.epoch;
+    return code;
 }
 
 struct old_page {
@@ -356,7 +364,7 @@ static enum liaison_code upgrade(struct core *c)
 enum liaison_code keys_load(struct core *c, char *why, size_t why_len)
 {
     struct epoch e;
-    enum liaison_code code = read_epoch(c, &e);
+    enum liaison_code code = read_epoch(c->store, &e);
 
     if (code == LIAISON_OK)
         code = vault_open(c->settings.key_file, c->head.size == 0, e.epoch, c->hash,

@@ -27,6 +27,8 @@ enum table {
     T__COUNT
 };
 
+extern const struct store_table TABLES[T__COUNT]; /* core.c */
+
 /* Somebody the ledger counts. Lives as long as the core. */
 struct party {
     uint32_t number;
@@ -190,6 +192,10 @@ enum liaison_code item_get_action(struct batch *b, struct item *i, uint32_t vers
  * On error `why` is a sentence. Errors: those of vault_open and the store. */
 MUST_CHECK
 enum liaison_code keys_load(struct core *c, char *why, size_t why_len);
+
+/* The epoch of the key file that the store wants; 0 if it does not say. Errors: LIAISON_DAMAGED, LIAISON_IO. */
+MUST_CHECK
+enum liaison_code keys_epoch(struct store *s, uint64_t *epoch);
 
 /* Draws keys for a slot and wraps them; opens wrapped ones. Errors: LIAISON_DAMAGED, those of the store. */
 MUST_CHECK
