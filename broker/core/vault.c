@@ -230,39 +230,15 @@ void vault_make_keys(struct vault *v, struct vault_slot slot, struct vault_keys 
     vault_wrap(v, slot, out, wrapped);
 }
 
-static enum liaison_code unwrap_under(struct vault *v, const uint8_t key[32],
-                                      struct vault_slot slot, struct slice wrapped,
-                                      struct vault_keys *out)
+enum liaison_code vault_unwrap(struct vault *v, struct vault_slot slot,
+                               struct slice wrapped, struct vault_keys *out)
 {
     uint8_t place[9];
 
     if (wrapped.n != VAULT_WRAPPED_BYTES)
         return LIAISON_DAMAGED;
-    return decrypt(v, key, slot_bound(slot, place), wrapped, (uint8_t *)out);
-}
-
-enum liaison_code vault_unwrap(struct vault *v, struct vault_slot slot,
-                               struct slice wrapped, struct vault_keys *out)
-{
-    return unwrap_under(v, group_key(v, slot), slot, wrapped, out);
-}
-
-enum liaison_code vault_unwrap_ungrouped(struct vault *v, struct vault_slot slot,
-                                         struct slice wrapped, struct vault_keys *out)
-{
-    enum { RANGE_BITS = 20 };
-    uint8_t range[9], key[32];
-
-    range[0] = slot.table;
-    be64_put(range + 1, slot.number >> RANGE_BITS);
-    hash_hmac(
-        v->hash, key_file_key(v->file),
-        (struct slice[]){slice_text("liaison/1 wrapping key\n"), {range, sizeof range}},
-        2, key);
-    enum liaison_code code = unwrap_under(v, key, slot, wrapped, out);
-
-    OPENSSL_cleanse(key, sizeof key);
-    return code;
+    return decrypt(v, group_key(v, slot), slot_bound(slot, place), wrapped,
+                   (uint8_t *)out);
 }
 
 void vault_opening(struct hash *h, const struct vault_keys *k, uint64_t seq,
@@ -300,6 +276,11 @@ enum liaison_code vault_rewrap(struct vault *v, struct vault_slot slot,
                 slice(key, sizeof key), out);
     OPENSSL_cleanse(key, sizeof key);
     return code;
+}
+
+bool vault_drawn(const struct vault *v)
+{
+    return key_file_next(v->file) != NULL;
 }
 
 enum liaison_code vault_turn(struct vault *v)

@@ -72,11 +72,6 @@ void vault_wrap(struct vault *v, struct vault_slot slot, const struct vault_keys
 MUST_CHECK
 enum liaison_code vault_unwrap(struct vault *v, struct vault_slot slot, struct slice wrapped, struct vault_keys *out);
 
-/* The same for keys of stores that had no groups yet, wrapped under what was derived from the key file's key. */
-MUST_CHECK
-enum liaison_code vault_unwrap_ungrouped(struct vault *v, struct vault_slot slot, struct slice wrapped,
-                                         struct vault_keys *out);
-
 /* Seals `value`, bound to `place` (the table and key it will stand under), into `out`: value.n + VAULT_SEAL_BYTES bytes. */
 void vault_seal(struct vault *v, const struct vault_keys *k, struct slice place, struct slice value, uint8_t *out);
 
@@ -103,6 +98,9 @@ enum liaison_code vault_draw(struct vault *v);
 MUST_CHECK
 enum liaison_code vault_rewrap(struct vault *v, struct vault_slot slot, struct slice wrapped,
                                uint8_t out[VAULT_GROUP_BYTES]);
+
+/* True between vault_draw() and what follows the commit. */
+bool vault_drawn(const struct vault *v);
 
 /* After the commit: the last epoch's key is destroyed. Errors: LIAISON_IO: perhaps not; end the process. */
 MUST_CHECK
