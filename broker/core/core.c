@@ -225,7 +225,7 @@ void core_free(struct core *c)
         close_pair(c->sockets[g]);
     free(c->sockets);
     while (map_next(c->sessions, &i, &key, &session))
-        session_free(session);
+        peer_free(session);
     map_free(c->sessions);
     notes_free(c->notes);
     notary_free(c->settings.notary);

@@ -105,10 +105,10 @@ void peer_closed(struct core *core, uint64_t session)
     struct session *s = map_take(core->sessions, session);
 
     delivery_close(core->delivery, session);
-    session_free(s);
+    peer_free(s);
 }
 
-void session_free(struct session *s)
+void peer_free(struct session *s)
 {
     if (s != NULL)
         free(s->awaiting);

@@ -337,7 +337,7 @@ void mail_undo(struct batch *b);
 
 void peer_opened(struct batch *b, struct call *c);
 void peer_closed(struct core *core, uint64_t session);
-void session_free(struct session *s); /* NULL is harmless */
+void peer_free(struct session *s); /* NULL is harmless */
 void peer_refused(struct batch *b, const struct call *c, Liaison__V1__Event event);
 void peer_strangers(struct batch *b, const struct call *c);
 void broker_entry(struct batch *b, Liaison__V1__Event event, const uint8_t digest[32]);
