@@ -166,7 +166,7 @@ static enum liaison_code open_store(struct core *c, char *why, size_t why_len)
     code = open_log(c, why, why_len);
     if (code != LIAISON_OK)
         return code;
-    code = keys_load(c, why, why_len);
+    code = groups_load(c, why, why_len);
     if (code != LIAISON_OK)
         return code;
     c->delivery = delivery_new(&(struct delivery_settings){

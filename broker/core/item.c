@@ -126,7 +126,7 @@ struct item *item_make(struct batch *b)
     }
     b->next_number++;
     enum liaison_code code =
-        keys_make(b, (struct vault_slot){T_REFERRAL, i->number}, &i->keys, wrapped);
+        group_make_keys(b, (struct vault_slot){T_REFERRAL, i->number}, &i->keys, wrapped);
 
     if (code != LIAISON_OK) {
         batch_fail(b, code);
@@ -144,8 +144,9 @@ enum liaison_code item_keys(struct batch *b, struct item *i)
         return LIAISON_ERASED;
     if (i->keyed)
         return LIAISON_OK;
-    enum liaison_code code = keys_open(b, (struct vault_slot){T_REFERRAL, i->number},
-                                       binary_slice(i->row.wrapped), &i->keys);
+    enum liaison_code code =
+        group_open_keys(b, (struct vault_slot){T_REFERRAL, i->number},
+                        binary_slice(i->row.wrapped), &i->keys);
 
     i->keyed = code == LIAISON_OK;
     return code == LIAISON_OK ? code : batch_fail(b, code);

@@ -204,34 +204,34 @@ MUST_CHECK
 enum liaison_code item_get_action(struct batch *b, struct item *i, uint32_t version,
                                   const Liaison__V1__SignedAction **out);
 
-/* ------------------------------------------------------------ keys.c */
+/* ------------------------------------------------------------ groups.c */
 
 /* Opens the key file at the epoch that the store says. Evidence is read without it, if it must be: c->vault is NULL then.
  * On error `why` is a sentence. Errors: those of vault_open and the store. */
 MUST_CHECK
-enum liaison_code keys_load(struct core *c, char *why, size_t why_len);
+enum liaison_code groups_load(struct core *c, char *why, size_t why_len);
 
 /* The epoch of the key file that the store wants; 0 if it does not say. Errors: LIAISON_DAMAGED, LIAISON_IO. */
 MUST_CHECK
-enum liaison_code keys_epoch(struct store *s, uint64_t *epoch);
+enum liaison_code groups_epoch(struct store *s, uint64_t *epoch);
 
 /* Draws keys for a slot and wraps them; opens wrapped ones. Errors: LIAISON_DAMAGED, LIAISON_EVIDENCE (no key
  * file), those of the store. */
 MUST_CHECK
-enum liaison_code keys_make(struct batch *b, struct vault_slot slot, struct vault_keys *out,
+enum liaison_code group_make_keys(struct batch *b, struct vault_slot slot, struct vault_keys *out,
                             uint8_t wrapped[VAULT_WRAPPED_BYTES]);
 MUST_CHECK
-enum liaison_code keys_open(struct batch *b, struct vault_slot slot, struct slice wrapped,
+enum liaison_code group_open_keys(struct batch *b, struct vault_slot slot, struct slice wrapped,
                             struct vault_keys *out);
 
 /* Draws a new key for the group of that referral, under which those of it that are not erased are wrapped from then on. */
 MUST_CHECK
-enum liaison_code keys_regroup(struct batch *b, uint64_t number);
+enum liaison_code group_renew(struct batch *b, uint64_t number);
 
 /* Draws the key file's next key and wraps every group's key under it; vault_turn() or vault_drop() has to follow the batch's end,
  * unless its outcome is not known. Errors: LIAISON_FULL, LIAISON_IO, LIAISON_DAMAGED, LIAISON_MEMORY. */
 MUST_CHECK
-enum liaison_code keys_rotate(struct batch *b);
+enum liaison_code groups_rotate(struct batch *b);
 
 /* ------------------------------------------------------------ record.c */
 

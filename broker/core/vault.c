@@ -210,7 +210,8 @@ enum liaison_code vault_take_group(struct vault *v, struct vault_slot slot,
 
 void vault_forget_groups(struct vault *v)
 {
-    OPENSSL_cleanse(v->groups, sizeof v->groups);
+    if (v != NULL)
+        OPENSSL_cleanse(v->groups, sizeof v->groups);
 }
 
 /* ------------------------------------------------------------ keys */

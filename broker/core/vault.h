@@ -56,7 +56,7 @@ void vault_make_group(struct vault *v, struct vault_slot slot, uint8_t wrapped[V
 MUST_CHECK
 enum liaison_code vault_take_group(struct vault *v, struct vault_slot slot, struct slice wrapped);
 
-/* Forgets every group's key: after a batch that failed, which may have made some. */
+/* Forgets every group's key: after a batch that failed, which may have made some. NULL is harmless. */
 void vault_forget_groups(struct vault *v);
 
 /* ------------------------------------------------------------ keys and values */

@@ -80,7 +80,7 @@ static enum liaison_code walk_all(struct store *s, struct walk *w, char *why,
         code = store_scan(s, T_REFERRAL, all, all, SIZE_MAX, count_row,
                           &w->found->referrals);
     if (code == LIAISON_OK)
-        code = keys_epoch(s, &w->found->key_epoch);
+        code = groups_epoch(s, &w->found->key_epoch);
     if (code != LIAISON_OK)
         snprintf(why, why_len, "it cannot be read: %s", err_text(code));
     w->found->size = w->edge.size;

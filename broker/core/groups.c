@@ -39,8 +39,9 @@ static enum liaison_code hold_group(struct batch *b, struct vault_slot slot, boo
     return LIAISON_OK;
 }
 
-enum liaison_code keys_make(struct batch *b, struct vault_slot slot,
-                            struct vault_keys *out, uint8_t wrapped[VAULT_WRAPPED_BYTES])
+enum liaison_code group_make_keys(struct batch *b, struct vault_slot slot,
+                                  struct vault_keys *out,
+                                  uint8_t wrapped[VAULT_WRAPPED_BYTES])
 {
     enum liaison_code code = hold_group(b, slot, true);
 
@@ -49,8 +50,8 @@ enum liaison_code keys_make(struct batch *b, struct vault_slot slot,
     return code;
 }
 
-enum liaison_code keys_open(struct batch *b, struct vault_slot slot, struct slice wrapped,
-                            struct vault_keys *out)
+enum liaison_code group_open_keys(struct batch *b, struct vault_slot slot,
+                                  struct slice wrapped, struct vault_keys *out)
 {
     enum liaison_code code = hold_group(b, slot, false);
 
@@ -88,7 +89,7 @@ static enum liaison_code find_members(struct batch *b, uint64_t group,
                             slice(to, sizeof to), 1U << VAULT_GROUP_BITS, member, out);
 }
 
-enum liaison_code keys_regroup(struct batch *b, uint64_t number)
+enum liaison_code group_renew(struct batch *b, uint64_t number)
 {
     const struct vault_slot slot = {T_REFERRAL, number};
     struct members m = {0};
@@ -165,7 +166,7 @@ static enum liaison_code rewrap_page(struct batch *b, const struct group_page *p
     return LIAISON_OK;
 }
 
-enum liaison_code keys_rotate(struct batch *b)
+enum liaison_code groups_rotate(struct batch *b)
 {
     struct group_page p = {.rows = arena_alloc(b->arena, GROUPS_AT_ONCE * sizeof *p.rows),
                            .sound = true};
@@ -208,7 +209,7 @@ static int epoch_row(void *arg, struct slice key, struct slice value)
     return 1;
 }
 
-enum liaison_code keys_epoch(struct store *s, uint64_t *epoch)
+enum liaison_code groups_epoch(struct store *s, uint64_t *epoch)
 {
     struct epoch e = {.sound = true};
     enum liaison_code code = store_scan(s, T_GROUP, slice(EPOCH_KEY, sizeof EPOCH_KEY),
@@ -218,10 +219,10 @@ enum liaison_code keys_epoch(struct store *s, uint64_t *epoch)
     return code == LIAISON_OK && !e.sound ? LIAISON_DAMAGED : code;
 }
 
-enum liaison_code keys_load(struct core *c, char *why, size_t why_len)
+enum liaison_code groups_load(struct core *c, char *why, size_t why_len)
 {
     uint64_t epoch;
-    enum liaison_code code = keys_epoch(c->store, &epoch);
+    enum liaison_code code = groups_epoch(c->store, &epoch);
 
     if (code == LIAISON_OK)
         code = vault_open(c->settings.key_file, c->head.size == 0, epoch, c->hash,
