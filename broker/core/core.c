@@ -369,6 +369,8 @@ static void handle(struct batch *b, struct call *c)
     case CALL_CLOCK:
         confirm_clock(b);
         return;
+    case CALL_ERASE:
+        return; /* has a batch of its own: erase_run() */
     case CALL_STOP:
         b->core->stopping = true;
         return;
@@ -464,6 +466,9 @@ static enum liaison_code batch_close(struct batch *b, struct store_head *next)
     item_flush(b);
     party_flush(b);
     notes_put(b);
+    if (b->turns_key && b->failed == LIAISON_OK && store_failed(b->tx) == LIAISON_OK)
+        batch_fail(
+            b, groups_rotate(b)); /* last: all that was wrapped in this batch is there */
     if (b->failed != LIAISON_OK || store_failed(b->tx) != LIAISON_OK)
         return b->failed != LIAISON_OK ? b->failed : store_failed(b->tx);
     *next = b->core->head;
@@ -680,6 +685,65 @@ static enum liaison_code batch_run(struct core *core, struct arena *arena,
     return LIAISON_OK;
 }
 
+/* Takes the erasures out of the chain. */
+static struct call *take_erasures(struct call **calls)
+{
+    struct call *chain = NULL, **last = &chain;
+
+    while (*calls != NULL) {
+        if ((*calls)->kind != CALL_ERASE) {
+            calls = &(*calls)->next;
+            continue;
+        }
+        *last = *calls;
+        *calls = (*calls)->next;
+        last = &(*last)->next;
+        *last = NULL;
+    }
+    return chain;
+}
+
+static enum liaison_code erase_try(struct core *core, struct arena *arena, struct call *c)
+{
+    struct batch b;
+    enum liaison_code code = batch_begin(core, arena, true, &b);
+
+    if (code != LIAISON_OK)
+        return code;
+    erase_call(&b, c);
+    code = batch_commit(&b);
+    if (code != LIAISON_OK)
+        batch_undo(&b);
+    for (struct item *i = b.first; i != NULL; i = i->next)
+        OPENSSL_cleanse(&i->keys, sizeof i->keys);
+    map_free(b.items);
+    send_chain(core, b.pushes);
+    return code;
+}
+
+/* Each in a batch by itself, on the reserve. Takes the chain. */
+static enum liaison_code erase_run(struct core *core, struct arena *arena,
+                                   struct call *chain)
+{
+    enum liaison_code code = LIAISON_OK;
+
+    while (chain != NULL && code == LIAISON_OK) {
+        struct call *c = chain;
+
+        chain = c->next;
+        c->next = NULL;
+        arena_reset(arena);
+        code = core->evidence ? LIAISON_EVIDENCE : erase_try(core, arena, c);
+        code = erase_settle(core, c, code);
+        c->kind = CALL_ANSWER;
+        if (code != LIAISON_OK ||
+            call_send(core->sockets[core->settings.gates], c) != LIAISON_OK)
+            call_free(c);
+    }
+    free_chain(chain);
+    return code;
+}
+
 /* ------------------------------------------------------------ the loop */
 
 /* Everything that waits on every pair, in one chain. */
@@ -813,12 +877,16 @@ static enum liaison_code serve(struct core *core, struct arena *arena,
             break;
         notes_hear(core);
         scrub(core);
-        struct call *calls = collect(core);
+        struct call *calls = collect(core), *erasures = take_erasures(&calls);
         size_t expired =
             delivery_expire(core->delivery, clock_ns(CLOCK_MONOTONIC) / 1000000);
 
         if (calls != NULL || expired > 0 || more || notes_pending(core->notes))
             code = batch_run(core, arena, calls, &more);
+        if (code == LIAISON_OK)
+            code = erase_run(core, arena, erasures);
+        else
+            free_chain(erasures);
     }
     return code == LIAISON_OK ? note(core, arena, LIAISON__V1__EVENT__EVENT_STOP) : code;
 }

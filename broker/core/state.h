@@ -112,6 +112,7 @@ struct batch {
     uint64_t seq; /* number of the next entry in the store; its place in the log is log_base() less */
     struct log_batch tree;
     bool note;    /* a checkpoint is in the transaction */
+    bool turns_key; /* something is erased: the key file's key is replaced with the commit */
     bool stepped; /* the wall clock has, and no entry says so yet */
     struct summaries summaries;
     struct await *awaits;
@@ -243,7 +244,7 @@ struct recorded {
 };
 
 /* Appends one entry: fills in seq, time, counters, rule set and names of the parties; its opening hangs on `item`'s keys, or on
- * `who`'s month when item is NULL. An officer that no signed bytes hold is kept sealed beside it. False: the batch has failed. */
+ * `who`'s month when item is NULL or erased. An officer that no signed bytes hold is kept sealed beside it. False: the batch has failed. */
 MUST_CHECK
 bool record(struct batch *b, struct ledger_fact *f, struct party *who,
             struct party *counterpart, struct item *item, bool keep_officer,
@@ -318,6 +319,19 @@ MUST_CHECK
 bool note_received(struct batch *b, struct item *i, struct party *reader,
                    const uint8_t certificate[32], const char *officer);
 
+/* ------------------------------------------------------------ erase.c */
+
+/* Erases in a batch of its own: it wraps keys anew that other calls of a batch may have in hand. */
+void erase_call(struct batch *b, struct call *c);
+
+/* After that batch has ended with `code`: the key file's old key is destroyed, or its new one, and the answer is complete.
+ * Errors: what must end the process; the next start sees by the store's epoch whether it was committed. */
+MUST_CHECK
+enum liaison_code erase_settle(struct core *core, struct call *c, enum liaison_code code);
+
+/* "erased under entry 12", in the arena. */
+const char *erased_text(struct arena *a, const struct item *i);
+
 /* ------------------------------------------------------------ mail.c */
 
 /* Puts a referral (version 0) or an action's notice into `to`'s mailbox. Returns the item's number. */
@@ -326,6 +340,9 @@ uint64_t mail_put(struct batch *b, struct party *to, unsigned class, uint64_t re
 
 /* Takes the referral's own item out of the recipient's mailbox, if it still waits. */
 void mail_drop(struct batch *b, struct item *i);
+
+/* Takes every item of erased referrals in the batch's hands out of an agency's mailbox. */
+void mail_erase(struct batch *b, uint32_t agency);
 
 /* Leases and encodes all that credit allows; bounded, so *more says that there may be more. */
 void mail_push(struct batch *b, uint64_t now_mono_ms, bool *more);
