@@ -95,51 +95,20 @@ static bool find_all(struct batch *b, struct call *c, struct item **items)
 
 /* ------------------------------------------------------------ what goes */
 
-struct chunk {
-    struct slice numbers; /* of entries, 8 bytes each */
-    struct chunk *next;
-};
-
-struct chunks {
-    struct arena *arena;
-    struct chunk *first;
-    bool whole;
-};
-
-static int chunk_row(void *arg, struct slice key, struct slice value)
+/* Officers that are kept sealed beside the referral's entries. False: the batch has failed. */
+static bool drop_officers(struct batch *b, struct item *i)
 {
-    struct chunks *l = arg;
-    struct chunk *c = arena_alloc(l->arena, sizeof *c);
+    struct trail t = {.room = 1024};
 
-    (void)key;
-    if (c != NULL)
-        *c = (struct chunk){slice(arena_copy(l->arena, value), value.n), l->first};
-    l->whole = c != NULL && c->numbers.p != NULL;
-    if (l->whole)
-        l->first = c;
-    return !l->whole;
-}
-
-/* Officers that are kept sealed beside the referral's entries. */
-static void drop_officers(struct batch *b, const struct item *i)
-{
-    struct chunks l = {.arena = b->arena, .whole = true};
-    uint8_t low[8], high[8];
-
-    be64_put(low, i->number);
-    be64_put(high, i->number + 1);
-    enum liaison_code code = store_batch_scan(b->tx, T_TRAIL, slice(low, 8),
-                                              slice(high, 8), SIZE_MAX, chunk_row, &l);
-
-    if (code == LIAISON_OK && l.whole)
-        chunk_row(&l, slice(NULL, 0), binary_slice(i->row.trail));
-    if (code != LIAISON_OK || !l.whole) {
-        batch_fail(b, code != LIAISON_OK ? code : LIAISON_MEMORY);
-        return;
-    }
-    for (const struct chunk *c = l.first; c != NULL; c = c->next)
-        for (size_t at = 0; at + 8 <= c->numbers.n; at += 8)
-            store_delete(b->tx, T_OPENING, slice(c->numbers.p + at, 8));
+    do {
+        if (!trail_read(b, i, &t))
+            return false;
+        for (size_t n = 0; n < t.n; n++)
+            store_delete(b->tx, T_OPENING, slice(t.seqs + 8 * n, 8));
+        if (t.n > 0)
+            t.from = be64_get(t.seqs + 8 * (t.n - 1)) + 1;
+    } while (t.n == t.room);
+    return true;
 }
 
 /* Body, actions, the recipient's list. Rows that say that it came, and what the first answers were, stay: a number and digests
@@ -187,11 +156,11 @@ static bool erase(struct batch *b, const struct call *c, struct item *i)
         .referral_id = binary_slice(i->row.id),
     };
 
-    drop_officers(b, i);
+    if (self == NULL || !drop_officers(b, i))
+        return false;
     drop_values(b, i);
     drop_keys(b, i);
-    return self != NULL &&
-           record(b, &f, self, party_numbered(b->core, i->row.from), i, true, &made);
+    return record(b, &f, self, party_numbered(b->core, i->row.from), i, true, &made);
 }
 
 /* ------------------------------------------------------------ the call */
