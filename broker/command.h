@@ -4,5 +4,8 @@
 
 #define DEFAULT_SETTINGS "/etc/liaison/liaisond.conf"
 
+/* erase [-c FILE] --basis WORD --officer NUMBER [--json] --referral FROM/ID ... */
+int erase_command(int argc, char *const *argv);
+
 /* backup [-c FILE] [--json] DIR */
 int backup_command(int argc, char *const *argv);
