@@ -1,6 +1,6 @@
 #pragma once
-/* Commands of liaisond that are programs of their own beside a broker that runs. Each takes the words behind its name and
- * returns what the process exits with. */
+/* Commands of liaisond that are programs of their own beside a broker that runs. Each takes the words behind its name
+ * and returns what the process exits with. */
 
 #define DEFAULT_SETTINGS "/etc/liaison/liaisond.conf"
 

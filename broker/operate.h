@@ -1,5 +1,6 @@
 #pragma once
-/* What operators ask of a running broker, by the operators' socket: the commands' table, and how the core's answers come back. */
+/* What operators ask of a running broker, by the operators' socket: the commands' table, and how the core's answers come
+ * back. */
 #include "broker/core/call.h"
 #include "broker/ops/control.h"
 
@@ -17,5 +18,6 @@ enum liaison_code operate_open(struct operate *o, const char *path, char *why, s
 /* The core's answer to a call that a command has sent it. Takes the call. */
 void operate_answer(struct operate *o, struct call *c);
 
-/* Reads `BASIS OFFICER FROM/ID...` into a call's arena. NULL: it is not that, and *why is a sentence. For operate.c and tests. */
+/* Reads `BASIS OFFICER FROM/ID...` into a call's arena. NULL: it is not that, and *why is a sentence. For operate.c and
+ * tests. */
 struct erase *operate_read_erase(struct arena *a, char *words, const char **why);
