@@ -68,17 +68,17 @@ static void print(const struct request *r, const struct conf *c, const struct do
     EVP_EncodeBlock((unsigned char *)root, f->root, sizeof f->root);
     strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&s, &tm));
     if (r->json) {
-        printf("{\"bytes\":%" PRIu64 ",\"entries\":%" PRIu64 ",\"log\":%" PRIu32
-               ",\"size\":%" PRIu64
+        printf("{\"bytes\":%" PRIu64 ",\"entries\":%" PRIu64
+               ",\"origin\":\"%s\",\"size\":%" PRIu64
                ",\"root\":\"%s\",\"time\":\"%s\",\"referrals\":%" PRIu64
                ",\"key_epoch\":%" PRIu64 "}\n",
-               d->bytes, f->entries, f->log, f->size, root, when, f->referrals,
+               d->bytes, f->entries, f->origin, f->size, root, when, f->referrals,
                f->key_epoch);
         return;
     }
     printf("copied and verified: %" PRIu64 " bytes, %" PRIu64 " entries, the last of %s\n"
-           "size %" PRIu64 "\nroot %s\nkey epoch %" PRIu64 "\n",
-           d->bytes, f->entries, when, f->size, root, f->key_epoch);
+           "key epoch %" PRIu64 "\n\n%s\n%" PRIu64 "\n%s\n",
+           d->bytes, f->entries, when, f->key_epoch, f->origin, f->size, root);
     fprintf(
         stderr,
         "The key file is not in it, since whoever holds both reads everything. The copy "
@@ -96,7 +96,7 @@ int backup_command(int argc, char *const *argv)
 
     if (!parse(argc, argv, &r)) {
         fflush(stdout);
-    fprintf(stderr, "usage: liaisond backup [-c FILE] [--json] DIR\n"
+        fprintf(stderr, "usage: liaisond backup [-c FILE] [--json] DIR\n"
                         "DIR is made; it must not be there yet.\n"
                         "example: liaisond backup /var/backups/liaison/$(date +%%F)\n");
         return EX_USAGE;

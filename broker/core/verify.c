@@ -88,23 +88,30 @@ static enum liaison_code walk_all(struct store *s, struct walk *w, char *why,
     return code;
 }
 
-static enum liaison_code judge_head(struct store *s, const struct verify_found *f,
-                                    char *why, size_t why_len)
+/* The head says what the entries come to, and so do the hashes that are stored beside them. */
+static enum liaison_code judge_tree(struct store *s, struct hash *h,
+                                    struct verify_found *f, char *why, size_t why_len)
 {
-    static const uint8_t NO_ROOT[32];
     struct store_head head;
+    struct log *log = NULL;
+    bool sound = true;
     enum liaison_code code = store_head(s, &head);
 
-    if (code == LIAISON_OK &&
-        (head.size != f->entries ||
-         (memcmp(head.root, NO_ROOT, 32) != 0 && memcmp(head.root, f->root, 32) != 0)))
-        code = LIAISON_DAMAGED;
-    if (code != LIAISON_OK)
-        snprintf(why, why_len,
-                 "its head (%" PRIu64 " entries) does not fit the %" PRIu64
-                 " entries that are there",
-                 code == LIAISON_DAMAGED ? head.size : 0, f->entries);
-    return code;
+    if (code == LIAISON_OK)
+        code = log_open(s, h, &head, &log, &sound, why, why_len);
+    if (code == LIAISON_OK)
+        snprintf(f->origin, sizeof f->origin, "%s", log_origin(log));
+    log_free(log);
+    if (code != LIAISON_OK || !sound)
+        return code != LIAISON_OK ? code : LIAISON_DAMAGED;
+    if (head.size == f->entries &&
+        (head.size == 0 || memcmp(head.root, f->root, sizeof f->root) == 0))
+        return LIAISON_OK;
+    snprintf(why, why_len,
+             "its head (%" PRIu64 " entries) does not fit the %" PRIu64
+             " entries that are there",
+             head.size, f->entries);
+    return LIAISON_DAMAGED;
 }
 
 enum liaison_code verify_store(const char *url, const struct store_settings *settings,
@@ -122,7 +129,7 @@ enum liaison_code verify_store(const char *url, const struct store_settings *set
     if (code == LIAISON_OK)
         code = walk_all(s, &w, why, why_len);
     if (code == LIAISON_OK)
-        code = judge_head(s, out, why, why_len);
+        code = judge_tree(s, w.hash, out, why, why_len);
     store_close(s);
     arena_free(w.arena);
     hash_free(w.hash);
