@@ -42,6 +42,7 @@ struct liaison_action;
 struct liaison_query;
 struct liaison_answer;
 struct liaison_letter;
+struct liaison_receipt;
 
 /* ------------------------------------------------------------------------------------------------ the library */
 
@@ -85,8 +86,14 @@ LIAISON_API void liaison_free(struct liaison *l);
  *     software          what Hello says; default "libliaison"
  *     recipients        folder in which the recipients' sealing certificates are kept, so that liaison_seal works
  *                       while the broker cannot be reached; each is checked again whenever it is used
+ *     log_policy        C2SP tlog-policy: whose checkpoints of the broker's log are believed, and which witnesses they
+ *                       want. Without it NOTHING says that the ledger was not rewritten: no checkpoint is looked at
+ *                       and no receipt comes
+ *     log_rotations     rotations of that log's keys, one note after the other; the file may be missing
+ *     log_seen          file for the last checkpoint seen, kept by the library; without it the handle alone remembers
+ *     log_fork          file that the evidence goes into when a broker's log does not extend what was seen
  *
- * An empty value unsets. Setting who and where (the first twelve) closes a connection that stands.
+ * An empty value unsets. Setting who and where (the first twelve), or one of the last four, closes a connection that stands.
  * Errors: LIAISON_USAGE (no such key), LIAISON_FIELD (value of the wrong form), LIAISON_MEMORY. */
 LIAISON_API enum liaison_code liaison_set(struct liaison *l, const char *key,
                                           const char *value);
@@ -99,7 +106,9 @@ LIAISON_API const char *liaison_errmsg(const struct liaison *l);
  * It tries once; calls that wait try again, with growing pauses, until their time is over. Resolving a name may block.
  * Errors: LIAISON_CONFIG (a setting is missing), LIAISON_FILE, LIAISON_PERMISSION, LIAISON_UNREACHABLE, LIAISON_TIMEOUT,
  *         LIAISON_CLOSED, LIAISON_TLS, LIAISON_CERTIFICATE, LIAISON_EXPIRED, LIAISON_REVOKED, LIAISON_PROFILE,
- *         LIAISON_IDENTITY, LIAISON_CRL, LIAISON_NETWORK, LIAISON_VERSION, LIAISON_PROTOCOL, LIAISON_MALFORMED. */
+ *         LIAISON_IDENTITY, LIAISON_CRL, LIAISON_NETWORK, LIAISON_VERSION, LIAISON_PROTOCOL, LIAISON_MALFORMED; with
+ *         log_policy: LIAISON_FORK (the broker's log does not extend the last checkpoint seen), LIAISON_SIGNATURE (no log key
+ *         of the policy signed its checkpoint). */
 LIAISON_API enum liaison_code liaison_connect(struct liaison *l);
 
 /* Closes the connection; calls in flight stay and are sent again by the next liaison_connect, _receive or call. */
@@ -261,6 +270,8 @@ LIAISON_API enum liaison_code liaison_ack(struct liaison *l, const uint64_t *mai
  *     history     from, id: the referral (required); limit
  *     directory   agency; kind; area; limit
  *     entries     agency; referral: id; event: submit | accept | ... (EVENT_ words); from_ns; until_ns; limit   (auditors)
+ *
+ * Of entries asked for by agency: each counter that came beside them opens the commitment of its entry (liaison_answer_counter).
  */
 LIAISON_API enum liaison_code liaison_query_new(struct liaison *l, const char *kind,
                                                 struct liaison_query **out);
@@ -319,14 +330,15 @@ LIAISON_API enum liaison_code liaison_answer_code(const struct liaison_answer *a
 LIAISON_API const char *liaison_answer_text(const struct liaison_answer *a);
 
 /* What it is: "accepted", "duplicate" (done before, this is the first answer again), "refused", "decision", "cards", "history",
- * "agencies", "view", "deliver", "done", "entries", "error"; "local" for an answer of the library's own. */
+ * "agencies", "view", "deliver", "done", "entries", "proof", "summary", "hashes", "rule-text", "error"; "local" for an answer of
+ * the library's own. */
 LIAISON_API const char *liaison_answer_kind(const struct liaison_answer *a);
 
 /* The exact Frame that came, for programs that decode it (liaison.proto). 0 bytes when kind is "local". */
 LIAISON_API const uint8_t *liaison_answer_frame(const struct liaison_answer *a,
                                                 size_t *len);
 
-/* Of accepted, duplicate, refused: the LedgerEntry, its commitment key, its number and ledger time. */
+/* Of accepted, duplicate, refused and summary: the LedgerEntry, its commitment key, its number and ledger time. */
 LIAISON_API const uint8_t *liaison_answer_entry(const struct liaison_answer *a,
                                                 size_t *len);
 LIAISON_API const uint8_t *liaison_answer_opening(const struct liaison_answer *a,
@@ -350,6 +362,151 @@ LIAISON_API const char *liaison_answer_rule_where(const struct liaison_answer *a
 LIAISON_API uint64_t liaison_answer_mailbox(const struct liaison_answer *a);
 LIAISON_API uint64_t liaison_answer_lease(const struct liaison_answer *a);
 LIAISON_API uint32_t liaison_answer_attempt(const struct liaison_answer *a);
+
+/* Of proof: the checkpoint, a signed note; 1 if the policy believed it and it extends what was seen before, 0 if there is no
+ * policy. */
+LIAISON_API const uint8_t *liaison_answer_note(const struct liaison_answer *a,
+                                               size_t *len);
+LIAISON_API int liaison_answer_verified(const struct liaison_answer *a);
+
+/* 1 if this proof, which is verified, says that `entry` is in the log under its checkpoint. */
+LIAISON_API int liaison_answer_includes(struct liaison *l, const struct liaison_answer *a,
+                                        const void *entry, size_t len);
+
+/* Of entries: the i-th counter of the agency that was asked for: in entry *seq, where it is the counterpart. 0 past the last. */
+LIAISON_API int liaison_answer_counter(const struct liaison_answer *a, size_t i,
+                                       uint64_t *seq, uint64_t *counter);
+
+/* Of summary: how many entries concern the agency, as the entry says. */
+LIAISON_API uint64_t liaison_answer_count(const struct liaison_answer *a);
+
+/* Of hashes: 32 bytes each. Of rule-text: the rules. */
+LIAISON_API const uint8_t *liaison_answer_bytes(const struct liaison_answer *a,
+                                                size_t *len);
+
+/* ------------------------------------------------------------------------------------------------ the broker's log
+ *
+ * Every entry is a leaf of a tree that only grows; a checkpoint is a signed note of its size and root (PROTOCOL.md, "Checkpoints").
+ * With the setting log_policy a handle is told each new checkpoint it needs, believes it only if the policy does, and ends the
+ * session with LIAISON_FORK when it does not extend the last one seen; both notes are then in the file log_fork. Several
+ * handles and processes may share log_seen. Without log_policy nothing is verified, and liaison_log_on says 0.
+ *
+ * Errors of the calls: those of all calls that wait; LIAISON_SIGNATURE, LIAISON_FORK, LIAISON_PROOF as said. */
+
+/* 1 if checkpoints are verified: log_policy is set. */
+LIAISON_API int liaison_log_on(const struct liaison *l);
+
+/* Size and signed note of the last checkpoint seen, and the latest time (seconds since 1970) by which the policy's quorum of
+ * witnesses had cosigned one; 0: none. Borrows: until the next call on `l`. Reads log_seen if need be.
+ * Errors: LIAISON_CONFIG (no policy, or not a good one), LIAISON_NOT_FOUND (none seen), LIAISON_FILE. */
+LIAISON_API enum liaison_code liaison_log_seen(struct liaison *l, uint64_t *size,
+                                               const uint8_t **note, size_t *len,
+                                               uint64_t *quorum_s);
+
+/* The broker's newest checkpoint. With a policy: believed, extends what was seen, and is what was seen from now on. */
+LIAISON_API enum liaison_code liaison_checkpoint(struct liaison *l,
+                                                 struct liaison_answer **answer);
+
+/* Proofs for up to 1,024 entries, and that a checkpoint of at least `size` leaves (0: the newest) extends `old_size` (0: not
+ * asked). With a policy the checkpoint is believed, and growth from the size last seen is verified; growth from any other
+ * old_size is the caller's to check, who knows its root. Entries are checked with liaison_answer_includes. */
+LIAISON_API enum liaison_code liaison_prove(struct liaison *l, const uint64_t *seqs,
+                                            size_t n, uint64_t old_size, uint64_t size,
+                                            struct liaison_answer **answer);
+
+/* Hands in a checkpoint with a witness's cosignature: the whole note. It is given to everybody from then on. */
+LIAISON_API enum liaison_code liaison_cosign(struct liaison *l, const void *note,
+                                             size_t len);
+
+/* Has a summary written now (auditors of the agency's area, and the agency itself). Verified: its entry commits to the count
+ * that came with it (liaison_answer_count). */
+LIAISON_API enum liaison_code liaison_summarize(struct liaison *l, const char *agency,
+                                                struct liaison_answer **answer);
+
+/* Hashes of complete subtrees of 2^level leaves, from the from-th on, at most `limit` <= 1,024 (auditors). */
+LIAISON_API enum liaison_code liaison_hashes(struct liaison *l, uint32_t level,
+                                             uint64_t from, uint32_t limit,
+                                             struct liaison_answer **answer);
+
+/* The exact rules that an entry's rule_set (32 bytes) names (auditors). Verified: they have that SHA-256. */
+LIAISON_API enum liaison_code liaison_rule_text(struct liaison *l,
+                                                const uint8_t rule_set[32],
+                                                struct liaison_answer **answer);
+
+/* ------------------------------------------------------------------------------------------------ receipts
+ *
+ * A receipt is an entry with its opening, the proof that it is in the log, and the checkpoint: evidence that stands without the
+ * broker. With log_policy one comes for every submit and move of this handle, denials too, soon after the answer. A handle holds
+ * the entries of up to 4,096 answers whose receipts have not come, and as many receipts that were not fetched; past that it
+ * forgets the oldest: liaison_receipt_prove gets them still.
+ *
+ * A claim is a receipt without its proof: what to keep on disk as soon as the answer is there. */
+
+/* The next receipt that came, whichever it is of. LIAISON_TIMEOUT after timeout_ms without one; negative: waits for ever. Each
+ * is verified: the policy believed the note, it extends what was seen, and the entry, which was checked when the answer came, is in
+ * it. Errors: LIAISON_CONFIG without log_policy; those of liaison_receive. */
+LIAISON_API enum liaison_code liaison_receipt_next(struct liaison *l, int timeout_ms,
+                                                   struct liaison_receipt **receipt);
+
+/* The claim of an answer that has an entry. Errors: LIAISON_USAGE (it has none), LIAISON_MEMORY. */
+LIAISON_API enum liaison_code liaison_receipt_claim(struct liaison *l,
+                                                    const struct liaison_answer *a,
+                                                    struct liaison_receipt **receipt);
+
+/* True afterwards: the receipt stands, verified, under a checkpoint that extends what was seen. Takes what came by itself or asks the
+ * broker; of a receipt that stands already: asks for the newest checkpoint, whose cosignatures may be more. timeout_ms 0: only
+ * what has come. Errors: LIAISON_TIMEOUT (not yet: it stays as it was), LIAISON_CONFIG, LIAISON_PROOF, those of all calls that wait. */
+LIAISON_API enum liaison_code liaison_receipt_prove(struct liaison *l,
+                                                    struct liaison_receipt *receipt,
+                                                    int timeout_ms);
+
+/* Reads a receipt or claim from its text, which proves nothing yet. Errors: LIAISON_MALFORMED, LIAISON_MEMORY. */
+LIAISON_API enum liaison_code liaison_receipt_read(struct liaison *l, const void *bytes,
+                                                   size_t len,
+                                                   struct liaison_receipt **receipt);
+
+/* Verifies one without the network, by log_policy (and log_rotations, log_seen) alone: the note is believed, the entry is
+ * in it at its place, and a note of the size last seen is the one that was seen. Errors: LIAISON_CONFIG (no policy), LIAISON_SIGNATURE,
+ * LIAISON_PROOF (not in it; or a claim, which has no proof), LIAISON_FORK, LIAISON_MALFORMED. */
+LIAISON_API enum liaison_code liaison_receipt_verify(struct liaison *l,
+                                                     struct liaison_receipt *receipt);
+
+/* Is the receipt about these bytes, a SignedReferral (`what` "referral") or SignedAction ("action")? Checks entry and opening.
+ * Errors: LIAISON_SIGNATURE (it is not; the sentence says what differs), LIAISON_USAGE, those of liaison_referral_from_bytes. */
+LIAISON_API enum liaison_code liaison_receipt_about(struct liaison *l,
+                                                    const struct liaison_receipt *receipt,
+                                                    const char *what, const void *bytes,
+                                                    size_t len);
+
+/* The receipt's text: what a file of it holds. Borrows: as long as the receipt, until the next call with it. */
+LIAISON_API enum liaison_code liaison_receipt_text(struct liaison_receipt *receipt,
+                                                   const char **text, size_t *len);
+
+/* Puts it into a file, whole or not at all, in the place of what was there. Errors: LIAISON_FILE, LIAISON_MEMORY. */
+LIAISON_API enum liaison_code liaison_receipt_save(struct liaison *l,
+                                                   struct liaison_receipt *receipt,
+                                                   const char *path);
+LIAISON_API void liaison_receipt_free(struct liaison_receipt *receipt);
+
+/* Borrowed as long as the receipt. The entry's number; entry, opening and note (NULL without proof). */
+LIAISON_API uint64_t liaison_receipt_seq(const struct liaison_receipt *receipt);
+LIAISON_API const uint8_t *liaison_receipt_entry(const struct liaison_receipt *receipt,
+                                                 size_t *len);
+LIAISON_API const uint8_t *liaison_receipt_opening(const struct liaison_receipt *receipt,
+                                                   size_t *len);
+LIAISON_API const uint8_t *liaison_receipt_note(const struct liaison_receipt *receipt,
+                                                size_t *len);
+
+/* Whether it was verified by this process; then of its checkpoint: origin, size, how many of the policy's witnesses cosigned it,
+ * and by when their quorum had (0: it is not witnessed, or the policy wants none). */
+LIAISON_API int liaison_receipt_verified(const struct liaison_receipt *receipt);
+LIAISON_API const char *liaison_receipt_origin(const struct liaison_receipt *receipt);
+LIAISON_API uint64_t liaison_receipt_size(const struct liaison_receipt *receipt);
+LIAISON_API size_t liaison_receipt_witnesses(const struct liaison_receipt *receipt);
+LIAISON_API uint64_t liaison_receipt_quorum_s(const struct liaison_receipt *receipt);
+
+/* Answers whose receipts have not come. */
+LIAISON_API size_t liaison_receipts_awaited(const struct liaison *l);
 
 /* ------------------------------------------------------------------------------------------------ letters
  *
