@@ -1,11 +1,13 @@
 #pragma once
-/* What the parts of libliaison share. A handle's parts: settings (handle.c), keys and trust (keys.c), one connection (link.c)
- * and the calls on it (engine.c). Everything is one thread's. */
+/* What the parts of libliaison share. A handle's parts: settings (handle.c), keys and trust (keys.c), one connection (link.c),
+ * the calls on it (engine.c), the broker's log (log.c) and the receipts that are awaited (receipts.c). Everything is one thread's. */
 #include <sys/types.h>
 
 #include "client/lib/keys.h"
 #include "client/lib/liaison.h"
 #include "client/lib/link.h"
+#include "client/lib/log.h"
+#include "client/lib/receipts.h"
 #include "client/lib/seal.h"
 #include "proto/arena.h"
 #include "proto/hash.h"
@@ -29,6 +31,10 @@ enum setting {
     SET_CONNECT_MS,
     SET_SOFTWARE,
     SET_RECIPIENTS,
+    SET_LOG_POLICY,
+    SET_LOG_ROTATIONS,
+    SET_LOG_SEEN,
+    SET_LOG_FORK,
     SET__COUNT,
 };
 
@@ -81,6 +87,8 @@ struct liaison {
     struct keys keys;
     struct link link;
     struct engine engine;
+    struct log_view log;
+    struct receipts receipts;
 };
 
 /* First thing in every public call: forgets the last error. LIAISON_USAGE without a handle or in a forked child. */

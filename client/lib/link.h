@@ -8,7 +8,7 @@
 #include "proto/slice.h"
 #include "proto/zmtp.h"
 
-enum { LINK_WHY = 256, LINK_OUT_MAX = 1 << 20, LINK_MESSAGE_MAX = 17 << 20 };
+enum { LINK_WHY = 512, LINK_OUT_MAX = 1 << 20, LINK_MESSAGE_MAX = 17 << 20 };
 
 enum link_state {
     LINK_DOWN,
