@@ -63,13 +63,14 @@ typedef enum liaison_code merkle_read(void *arg, uint64_t index, uint8_t out[HAS
 MUST_CHECK
 enum liaison_code merkle_edge_load(merkle_read *read, void *arg, uint64_t size, struct merkle_edge *e);
 
-/* The path of leaf `index` in the tree of the first `size` leaves, lowest first; *path_len at most MERKLE_PATH_MAX.
+/* The path of leaf `index` in the tree of the first `size` leaves, lowest first; *path_len at most MERKLE_PATH_MAX. At most two
+ * reads a level, and no memory of its own. On error *path_len is untouched, and what `path` holds is not a path.
  * Errors: LIAISON_FIELD (index >= size); what `read` says. Source: RFC 6962, 2.1.1. */
 MUST_CHECK
 enum liaison_code merkle_prove(struct hash *h, merkle_read *read, void *arg, uint64_t index, uint64_t size,
                                uint8_t (*path)[HASH_BYTES], size_t *path_len);
 
-/* The proof that the tree of `size` leaves extends that of `old`; empty for old 0 and old == size.
+/* The proof that the tree of `size` leaves extends that of `old`; empty for old 0 and old == size. Otherwise as above.
  * Errors: LIAISON_FIELD (old > size); what `read` says. Source: RFC 6962, 2.1.2. */
 MUST_CHECK
 enum liaison_code merkle_prove_growth(struct hash *h, merkle_read *read, void *arg, uint64_t old, uint64_t size,
@@ -80,8 +81,9 @@ MUST_CHECK
 bool merkle_check(struct hash *h, const uint8_t leaf[HASH_BYTES], uint64_t index, uint64_t size, struct slice path,
                   const uint8_t root[HASH_BYTES]);
 
-/* True if `proof` (n * 32 bytes) proves that the tree (size, root) extends (old, old_root). From old 0 anything follows, with
- * an empty proof; old == size wants the same root and an empty proof; old > size is false.
+/* True if `proof` (n * 32 bytes) proves that the tree (size, root) extends (old, old_root). old == size wants the same root and
+ * an empty proof; else from old 0 anything follows, with an empty proof, whatever old_root is; old > size is false.
+ * The sizes are what the two roots are taken to be of: a signature has to say so, for the hashes alone do not.
  * Source: RFC 9162, 2.1.4.2; C2SP tlog-witness (size 0). */
 MUST_CHECK
 bool merkle_check_growth(struct hash *h, uint64_t old, const uint8_t old_root[HASH_BYTES], uint64_t size,
