@@ -9,10 +9,11 @@ static int by_counter(const void *a, const void *b)
     return x->counter < y->counter ? -1 : x->counter > y->counter;
 }
 
-struct complete complete_check(struct complete_row *rows, size_t n, uint64_t last)
+struct complete complete_check(struct complete_row *rows, size_t n, uint64_t first,
+                               uint64_t last)
 {
     struct complete c = {.after = UINT64_MAX};
-    uint64_t want = 1;
+    uint64_t want = first;
 
     if (n > 0)
         qsort(rows, n, sizeof *rows, by_counter);

@@ -164,6 +164,8 @@ static void join_one(struct party *to, const struct party *from, parties_gap *ga
     if (before != from->before || (!to->known && before < to->seen))
         gap(arg, to->name, from->first_seq, before + from->first_seen,
             from->before + from->first_seen);
+    if (!to->known)
+        to->before = before - to->seen;
     to->known = true;
     to->shift = from->shift - to->seen; /* gaps inside the part were told there */
 }
@@ -208,6 +210,13 @@ uint64_t parties_counter(const struct parties *p, struct slice name)
     const struct party *q = slot_of(p, name, name_hash(name));
 
     return q->name.p != NULL && q->known ? q->shift + q->seen : 0;
+}
+
+uint64_t parties_began(const struct parties *p, struct slice name)
+{
+    const struct party *q = slot_of(p, name, name_hash(name));
+
+    return q->name.p != NULL && q->known ? q->before : 0;
 }
 
 bool parties_next(const struct parties *p, size_t *at, struct slice *name,

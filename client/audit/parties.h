@@ -41,5 +41,8 @@ size_t parties_count(const struct parties *p);
 /* Where `name` stands; 0 if it is not known. */
 uint64_t parties_counter(const struct parties *p, struct slice name);
 
+/* Where `name` stood before the first entry that was followed: 0 but in a log that follows another. */
+uint64_t parties_began(const struct parties *p, struct slice name);
+
 /* The next party whose counter is known; begin with *at = 0. False: there is none left. */
 bool parties_next(const struct parties *p, size_t *at, struct slice *name, uint64_t *counter);

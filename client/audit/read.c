@@ -186,35 +186,48 @@ static int look(void *arg, const Liaison__V1__LedgerEntry *e, struct slice bytes
     return audit_entry(e, s->json);
 }
 
-/* Whether that was all; only a verified bundle that begins with the log's first entry can say so. */
+/* Why that may not have been all; NULL: it was. Only a verified bundle that begins with the log's first entry can say so. */
+static const char *not_complete(const struct search *s, const struct offline *o,
+                                uint64_t first, uint64_t last)
+{
+    if (!o->verified)
+        return "the bundle was not verified (--policy)";
+    if (bundle_source(o->bundle)->from > 0)
+        return "the bundle does not begin with the log's first entry";
+    if (s->shown == s->limit)
+        return "--limit ended the search";
+    if (s->agency != NULL && !complete_check(s->rows, s->n_rows, first, last).all)
+        return "counters are missing";
+    return NULL;
+}
+
 static void tell_complete(const struct search *s, const struct offline *o)
 {
-    uint64_t last = o->verified && s->agency != NULL
-                        ? parties_counter(o->report.next.parties, slice_text(s->agency))
-                        : 0;
-    struct complete c = complete_check(s->rows, s->n_rows, last);
-    bool whole =
-        o->verified && bundle_source(o->bundle)->from == 0 && s->shown < s->limit;
-    bool all = whole && (s->agency == NULL || c.all);
+    bool counted = o->verified && s->agency != NULL;
+    struct slice name = slice_text(s->agency != NULL ? s->agency : "");
+    uint64_t first = counted ? parties_began(o->report.next.parties, name) + 1 : 1;
+    uint64_t last = counted ? parties_counter(o->report.next.parties, name) : 0;
+    const char *why = not_complete(s, o, first, last);
 
     if (s->json)
         printf("{\"complete\":%s,\"shown\":%" PRIu64 ",\"size\":%" PRIu64
-               ",\"counter\":%" PRIu64 "}\n",
-               all ? "true" : "false", s->shown, o->checkpoint.size, last);
-    else if (all && s->agency != NULL)
-        printf("complete: %s stands at %" PRIu64 ", and all of 1 to %" PRIu64
-               " were looked at, under the checkpoint of %" PRIu64 " entries\n",
-               s->agency, last, last, o->checkpoint.size);
-    else if (all)
+               ",\"first_counter\":%" PRIu64 ",\"last_counter\":%" PRIu64 "}\n",
+               why == NULL ? "true" : "false", s->shown, o->checkpoint.size, first, last);
+    else if (why != NULL)
+        printf("not known to be complete: %s\n", why);
+    else if (s->agency != NULL && last < first)
+        printf("complete: no entry under the checkpoint of %" PRIu64
+               " entries concerns %s\n",
+               o->checkpoint.size, s->agency);
+    else if (s->agency != NULL)
+        printf("complete: all entries that concern %s, its numbers %" PRIu64
+               " to %" PRIu64 ", were looked at under the checkpoint of %" PRIu64
+               " entries\n",
+               s->agency, first, last, o->checkpoint.size);
+    else
         printf("complete: all entries under the checkpoint of %" PRIu64
                " entries were looked at\n",
                o->checkpoint.size);
-    else
-        printf("not known to be complete: %s\n",
-               !o->verified           ? "the bundle was not verified (--policy)"
-               : s->shown == s->limit ? "--limit ended the search"
-               : whole                ? "counters are missing"
-                                      : "the bundle does not begin with the first entry");
 }
 
 static int search(struct audit *a, struct search *s, bool complete)
@@ -243,6 +256,8 @@ static int search(struct audit *a, struct search *s, bool complete)
     status = offline_open(a, &o);
     if (status != 0)
         return status;
+    if (o.verified && s->agency != NULL)
+        s->counter = parties_began(o.report.next.parties, slice_text(s->agency));
     status = offline_each(&o, bundle_source(o.bundle)->from, o.checkpoint.size, look, s);
     if (status == 0 && complete)
         tell_complete(s, &o);

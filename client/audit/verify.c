@@ -112,6 +112,14 @@ static bool copy_parties(struct parties *to, const struct parties *from)
     return true;
 }
 
+/* The log's number, which its entries repeat. */
+static uint64_t log_number(const char *origin)
+{
+    const char *slash = strrchr(origin, '/');
+
+    return slash == NULL ? 0 : strtoull(slash + 1, NULL, 10);
+}
+
 /* Where the checks begin, and what is known there. */
 static enum liaison_code begin(const struct verify_settings *s, struct verify_report *r,
                                struct joined *j)
@@ -124,7 +132,10 @@ static enum liaison_code begin(const struct verify_settings *s, struct verify_re
     j->start = go_on ? seen : s->source->from;
     r->from = j->start;
     r->next.from = go_on ? s->last->from : s->source->from;
-    r->next.parties = parties_new(r->next.from == 0 ? PARTIES_ZERO : PARTIES_UNKNOWN);
+    /* A log that follows another takes the counters over. */
+    r->next.parties = parties_new(
+        r->next.from == 0 && log_number(r->checkpoint.origin) == 1 ? PARTIES_ZERO
+                                                                   : PARTIES_UNKNOWN);
     j->parties = r->next.parties;
     j->summary_unknown = j->start > 0;
     j->summary_next = j->start;
@@ -141,14 +152,6 @@ static enum liaison_code begin(const struct verify_settings *s, struct verify_re
         j->last_time_ns = 0;
     }
     return LIAISON_OK;
-}
-
-/* The log's number, which its entries repeat. */
-static uint64_t log_number(const char *origin)
-{
-    const char *slash = strrchr(origin, '/');
-
-    return slash == NULL ? 0 : strtoull(slash + 1, NULL, 10);
 }
 
 static enum liaison_code check_rules(const struct verify_settings *s,

@@ -111,10 +111,7 @@ enum liaison_code verify_state_parse(struct slice text, struct verify_state *out
 {
     struct verify_state s = {.parties = NULL};
 
-    /* The first line that counts says where it began: from the beginning, all parties began at 0. */
-    bool zero = text.n > 29 && memcmp(text.p + 22, "from 0\n", 7) == 0;
-
-    s.parties = parties_new(zero ? PARTIES_ZERO : PARTIES_UNKNOWN);
+    s.parties = parties_new(PARTIES_UNKNOWN);
     if (s.parties == NULL)
         return LIAISON_MEMORY;
     enum liaison_code code = parse(text, &s);
