@@ -415,10 +415,10 @@ static enum liaison_code prove(struct liaison *l, struct liaison_receipt *r, int
     return code == LIAISON_OK ? code : lib_fail(l, code, "%s", NOT_IN_LOG);
 }
 
-/* What the broker pushes, if it is to; by then, or by `until_ms`. */
+/* What the broker pushes, or what receipts_turn() asks for when it does not; by `until_ms` at the latest. */
 static enum liaison_code await_push(struct liaison *l, struct liaison_receipt *r, int64_t until_ms)
 {
-    int64_t push_ms = lib_mono_ms() + RECEIPTS_PUSH_MS;
+    int64_t push_ms = lib_mono_ms() + 2 * RECEIPTS_PUSH_MS;
     enum liaison_code code = engine_until(l, has_come, r, push_ms < until_ms ? push_ms : until_ms);
 
     if (code == LIAISON_OK && !take_come(l, r))
