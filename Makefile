@@ -54,6 +54,8 @@ $(OUT)/tests/fault/liaisond-rekeying: LDLIBS += -Xlinker --wrap=stream_new
 $(UNITS): LDLIBS += -lcmocka
 $(FUZZERS): LDLIBS += -fsanitize=fuzzer
 $(OUT)/tests/fuzz/fuzz_rows: LDLIBS += $(patsubst %,-Xlinker --wrap=store_%,get put scan)
+$(OUT)/tests/unit/test_notary $(OUT)/tests/unit/test_notary_hand: \
+    LDLIBS += $(patsubst %,-Xlinker --wrap=%,write pwrite fsync fdatasync rename unlink link send)
 $(OUT)/tests/unit/test_store: LDLIBS += -Wl,--wrap=mdb_txn_commit
 $(PROGS) $(UNITS) $(FUZZERS) $(BENCHES) $(FAULTS): ; $(LINK) -pie -o $@ $^ $(LIBS) $(LDLIBS)
 

@@ -11,10 +11,19 @@ enum commit_field {
     COMMIT_COUNTERPART_COUNTER = 24,
     COMMIT_CONTENT = 25,
     COMMIT_RETURNED = 26,
+    COMMIT_SUMMARY = 31,
 };
 
 /* The commitment to `value` as field `f` under `opening`. */
 void commit_make(struct hash *h, const uint8_t opening[32], enum commit_field f, struct slice value, uint8_t out[32]);
+
+/* The commitment to a party's counter in a summary: to its ledger name, then the counter, u64. */
+void commit_summary(struct hash *h, const uint8_t opening[32], const char *party, uint64_t counter, uint8_t out[32]);
+
+/* True if the summary says that of the party. */
+MUST_CHECK
+bool commit_in_summary(struct hash *h, const uint8_t opening[32], const char *party, uint64_t counter,
+                       const Liaison__V1__LedgerEntry *e);
 
 /* True if the entry's field `f` is the commitment to `value`. */
 MUST_CHECK

@@ -188,18 +188,18 @@ static void apply(struct batch *b, struct call *c, struct session *s, struct mov
         return;
     put_done(b, m, &made);
     tell_other(b, m, before);
-    core_accepted(b, c, false, &made, m->step.next, m->i->row.version, NULL, 0);
+    core_accepted(b, c, s, false, &made, m->step.next, m->i->row.version, NULL, 0);
 }
 
-static void answer_again(struct batch *b, struct call *c,
+static void answer_again(struct batch *b, struct call *c, struct session *s,
                          const Liaison__Rows__V1__Done *done)
 {
     struct recorded first;
     struct item *i = item_get(b, done->referral);
 
     if (i != NULL && recorded_again(b, i, done->seq, &first) == LIAISON_OK)
-        core_accepted(b, c, true, &first, (Liaison__V1__State)done->state, done->version,
-                      NULL, 0);
+        core_accepted(b, c, s, true, &first, (Liaison__V1__State)done->state,
+                      done->version, NULL, 0);
 }
 
 static Liaison__V1__Event denied_event(const struct call *c)
@@ -261,7 +261,7 @@ void act_call(struct batch *b, struct call *c, struct session *s)
         if (find_done(b, m, s, &done) == LIAISON_OK) {
             if (done->digest.len == sizeof m->digest &&
                 CRYPTO_memcmp(done->digest.data, m->digest, sizeof m->digest) == 0) {
-                answer_again(b, c, done);
+                answer_again(b, c, s, done);
                 return;
             }
             m->code = LIAISON_CONFLICT;

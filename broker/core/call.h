@@ -12,7 +12,7 @@ struct directory;
 
 enum call_kind {
     /* gate -> core */
-    CALL_OPENED, /* a named peer said Hello: peer, hello_id; answered with Welcome once the session is logged */
+    CALL_OPENED, /* a named peer said Hello: peer, frame, welcome; answered once the session is logged */
     CALL_CLOSED, /* that session is over; no answer */
     CALL_FRAME,  /* one call of that session */
     CALL_STRANGERS, /* count peers failed before a certificate verified, for `code`; no answer */
@@ -21,6 +21,7 @@ enum call_kind {
     CALL_CRL,    /* a new CRL is in force: digest; no answer */
     CALL_RELOAD, /* main: other trust and directory to answer Directory from; no answer */
     CALL_STOP,   /* main: commit what is there and end */
+    CALL_CLOCK,  /* main: an operator says that the wall clock is right; no answer */
     /* core -> gate */
     CALL_ANSWER, /* reply to an earlier call of this session */
     CALL_PUSH,   /* a frame with id 0 */
@@ -34,6 +35,7 @@ struct call {
     struct arena *arena; /* holds all below; NULL if there is nothing */
 
     struct tls_identity *peer; /* OPENED, REFUSED, CUT */
+    Liaison__V1__Welcome *welcome; /* OPENED: the gate's part of it; the core adds the checkpoint and answers */
     uint64_t frame_id;
 
     /* FRAME, judged by the gate. `frame` is never NULL; `code` is LIAISON_OK if the gate found nothing wrong. */

@@ -13,6 +13,8 @@
 #include "proto/err.h"
 #include "proto/valid.h"
 
+enum { SCRUB_EVERY_MS = 1000, SCRUB_ENTRIES = 1024 };
+
 static const struct store_table TABLES[T__COUNT] = {
     [T_ENTRY] = {"entry", true},      [T_REFERRAL] = {"referral", false},
     [T_BODY] = {"body", false},       [T_ACTION] = {"action", false},
@@ -20,6 +22,8 @@ static const struct store_table TABLES[T__COUNT] = {
     [T_MAIL] = {"mail", false},       [T_TRAIL] = {"trail", false},
     [T_PARTY] = {"party", false},     [T_MONTH] = {"month", false},
     [T_OPENING] = {"opening", false}, [T_SIGNER] = {"signer", false},
+    [T_LOG] = {"log", false},         [T_HASH] = {"hash", true},
+    [T_NOTE] = {"note", false},       [T_RULES] = {"rules", false},
 };
 
 static uint64_t clock_ns(clockid_t which)
@@ -47,8 +51,6 @@ static void free_chain(struct call *c)
 struct last {
     uint64_t key;
     uint64_t time_ns;
-    uint64_t seq;
-    bool found, sound;
 };
 
 static int last_entry(void *arg, struct slice key, struct slice value)
@@ -57,14 +59,10 @@ static int last_entry(void *arg, struct slice key, struct slice value)
     struct arena *a = arena_new();
     const void *m;
 
-    l->found = true;
-    l->key = key.n == 8 ? be64_get(key.p) : UINT64_MAX;
-    if (a != NULL && valid_decode(&liaison__v1__ledger_entry__descriptor, value, a, &m) ==
-                         LIAISON_OK) {
-        l->seq = ((const Liaison__V1__LedgerEntry *)m)->seq;
+    (void)key;
+    if (a != NULL &&
+        valid_decode(&liaison__v1__ledger_entry__descriptor, value, a, &m) == LIAISON_OK)
         l->time_ns = ((const Liaison__V1__LedgerEntry *)m)->time_ns;
-        l->sound = l->seq == l->key;
-    }
     arena_free(a);
     return 1;
 }
@@ -74,37 +72,52 @@ static int last_key(void *arg, struct slice key, struct slice value)
     struct last *l = arg;
 
     (void)value;
-    l->found = true;
-    l->key = key.n == 8 ? be64_get(key.p) : UINT64_MAX;
+    l->key = key.n == 8 ? be64_get(key.p) : 0;
     return 1;
 }
 
-/* The head and the log's last entry must be of one mind. */
-static enum liaison_code check_log(struct core *c, char *why, size_t why_len)
+static enum liaison_code read_last(struct core *c)
 {
     struct last entry = {0}, referral = {0};
+    const struct slice all = slice(NULL, 0);
     enum liaison_code code = store_head(c->store, &c->head);
 
     if (code == LIAISON_OK)
-        code = store_scan_back(c->store, T_ENTRY, slice(NULL, 0), slice(NULL, 0), 1,
-                               last_entry, &entry);
+        code = store_scan_back(c->store, T_ENTRY, all, all, 1, last_entry, &entry);
     if (code == LIAISON_OK)
-        code = store_scan_back(c->store, T_REFERRAL, slice(NULL, 0), slice(NULL, 0), 1,
-                               last_key, &referral);
-    if (code != LIAISON_OK) {
-        snprintf(why, why_len, "the store cannot be read: %s", err_text(code));
-        return code;
-    }
-    if (entry.found ? !entry.sound || entry.key + 1 != c->head.size : c->head.size != 0) {
-        snprintf(why, why_len,
-                 "the log's last entry does not fit its head (size %llu): restore a "
-                 "backup and ask the auditors",
-                 (unsigned long long)c->head.size);
-        return LIAISON_DAMAGED;
-    }
+        code = store_scan_back(c->store, T_REFERRAL, all, all, 1, last_key, &referral);
     c->time_ns = entry.time_ns;
-    c->next_number = referral.found ? referral.key + 1 : 1;
-    return LIAISON_OK;
+    c->next_number = referral.key + 1;
+    return code;
+}
+
+void core_evidence(struct core *c, const char *why)
+{
+    c->evidence = true;
+    metrics_set(c->settings.metrics, METRIC_EVIDENCE, 1);
+    log_error(
+        "log.evidence", "why=\"%s\" what=\"%s\"", why,
+        "nothing is taken, written or signed any more; auditors can read what there is. "
+        "Keep the store as it is and tell them. See liaisond(8), EVIDENCE");
+}
+
+/* The log, and whether it is what was committed and what was signed. */
+static enum liaison_code open_log(struct core *c, char *why, size_t why_len)
+{
+    bool sound;
+    enum liaison_code code =
+        log_open(c->store, c->hash, &c->head, &c->log, &sound, why, why_len);
+
+    if (code != LIAISON_OK)
+        return code;
+    if (!sound)
+        core_evidence(c, why);
+    code = notes_open(c, &sound, why, why_len);
+    if (code == LIAISON_OK && !sound)
+        core_evidence(c, why);
+    if (code == LIAISON_OK)
+        code = summary_open(c);
+    return code;
 }
 
 static enum liaison_code bind_pairs(struct core *c)
@@ -142,7 +155,14 @@ static enum liaison_code open_store(struct core *c, char *why, size_t why_len)
         snprintf(why, why_len, "%s: %s", c->settings.store_url, err_text(code));
         return code;
     }
-    code = check_log(c, why, why_len);
+    code = read_last(c);
+    if (code != LIAISON_OK) {
+        snprintf(why, why_len, "the store cannot be read: %s", err_text(code));
+        return code;
+    }
+    ledger_clock_start(&c->clock, c->time_ns, clock_ns(CLOCK_REALTIME),
+                       clock_ns(CLOCK_BOOTTIME));
+    code = open_log(c, why, why_len);
     if (code != LIAISON_OK)
         return code;
     code = vault_open(c->settings.key_file, c->head.size == 0, c->hash, &c->vault, why,
@@ -205,8 +225,12 @@ void core_free(struct core *c)
         close_pair(c->sockets[g]);
     free(c->sockets);
     while (map_next(c->sessions, &i, &key, &session))
-        free(session);
+        peer_free(session);
     map_free(c->sessions);
+    notes_free(c->notes);
+    notary_free(c->settings.notary);
+    note_policy_free(c->settings.witnesses);
+    log_free(c->log);
     party_free(c);
     delivery_free(c->delivery);
     vault_close(c->vault);
@@ -243,21 +267,51 @@ static handler *handler_of(Liaison__V1__Frame__BodyCase body)
         return ack_call;
     case LIAISON__V1__FRAME__BODY_ENTRIES:
         return entries_call;
+    case LIAISON__V1__FRAME__BODY_PROVE:
+        return prove_call;
+    case LIAISON__V1__FRAME__BODY_COSIGN:
+        return cosign_call;
+    case LIAISON__V1__FRAME__BODY_SUMMARIZE:
+        return summarize_call;
+    case LIAISON__V1__FRAME__BODY_HASHES:
+        return hashes_call;
+    case LIAISON__V1__FRAME__BODY_RULE_TEXT:
+        return rule_text_call;
     default:
         return NULL;
     }
+}
+
+/* Reads that leave no entry: what evidence mode still answers, to auditors. */
+static bool leaves_no_entry(handler *h)
+{
+    return h == prove_call || h == hashes_call || h == rule_text_call ||
+           h == entries_call;
+}
+
+/* Why nobody's call of this sort is taken now; LIAISON_OK: it is. */
+static enum liaison_code closed_to(const struct core *core, const struct session *s,
+                                   handler *h)
+{
+    if (core->evidence)
+        return s->role == TLS_AUDITOR && leaves_no_entry(h) ? LIAISON_OK
+                                                            : LIAISON_EVIDENCE;
+    return s->role == TLS_AGENCY && notes_overdue(core) ? LIAISON_UNSIGNED : LIAISON_OK;
 }
 
 static void handle_frame(struct batch *b, struct call *c)
 {
     struct session *s = map_get(b->core->sessions, c->session);
     handler *h = handler_of(c->frame->body_case);
+    enum liaison_code closed;
 
     if (s ==
         NULL) /* closed meanwhile: nobody is left to answer, and nothing was promised */
         return;
     if (h == NULL)
         core_error(b, c, LIAISON_UNSUPPORTED, NULL);
+    else if ((closed = closed_to(b->core, s, h)) != LIAISON_OK)
+        core_error(b, c, closed, NULL);
     else
         h(b, c, s);
 }
@@ -272,8 +326,20 @@ static void reload(struct core *core, struct call *c)
     c->directory = NULL;
 }
 
+static void confirm_clock(struct batch *b)
+{
+    ledger_clock_confirm(&b->core->clock, clock_ns(CLOCK_REALTIME),
+                         clock_ns(CLOCK_BOOTTIME));
+    log_warn("clock.confirmed", "what=\"%s\"", "the wall clock is followed again");
+    broker_entry(b, LIAISON__V1__EVENT__EVENT_CLOCK_STEP, NULL);
+}
+
+/* What is not a peer's call leaves an entry; as evidence the log takes none. */
 static void handle(struct batch *b, struct call *c)
 {
+    if (b->core->evidence && (c->kind == CALL_STRANGERS || c->kind == CALL_REFUSED ||
+                              c->kind == CALL_CUT || c->kind == CALL_CRL))
+        return;
     switch (c->kind) {
     case CALL_OPENED:
         peer_opened(b, c);
@@ -300,6 +366,9 @@ static void handle(struct batch *b, struct call *c)
         if (c->trust != NULL) /* NULL: the second try of a batch */
             reload(b->core, c);
         return;
+    case CALL_CLOCK:
+        confirm_clock(b);
+        return;
     case CALL_STOP:
         b->core->stopping = true;
         return;
@@ -310,32 +379,58 @@ static void handle(struct batch *b, struct call *c)
     }
 }
 
-static Liaison__V1__Clock clock_state(void)
+static Liaison__V1__Clock clock_state(const struct ledger_clock *c)
 {
     struct timex t = {0};
 
+    if (c->held)
+        return LIAISON__V1__CLOCK__CLOCK_HELD;
     return adjtimex(&t) >= 0 && (t.status & STA_UNSYNC) == 0
                ? LIAISON__V1__CLOCK__CLOCK_SYNCED
                : LIAISON__V1__CLOCK__CLOCK_UNSYNCED;
 }
 
+/* One moment for all entries of the batch. */
+static void tell_time(struct batch *b, uint64_t wall_ns)
+{
+    struct core *core = b->core;
+    bool was_held = core->clock.held;
+
+    b->time_ns = ledger_clock_now(&core->clock, wall_ns, clock_ns(CLOCK_BOOTTIME));
+    b->clock = clock_state(&core->clock);
+    b->stepped = core->clock.held && !core->step_told;
+    metrics_set(core->settings.metrics, METRIC_CLOCK_HELD, core->clock.held);
+    if (core->clock.held && !was_held)
+        log_error(
+            "clock.held", "what=\"%s\"",
+            "the wall clock has stepped: nothing expires until `liaisond clock confirm`");
+}
+
+/* That the clock has stepped is an entry, of the first batch that sees it and has others. */
+static void tell_step(struct batch *b)
+{
+    if (b->stepped && b->seq != b->core->head.size)
+        broker_entry(b, LIAISON__V1__EVENT__EVENT_CLOCK_STEP, NULL);
+    else
+        b->stepped = false;
+}
+
 static enum liaison_code batch_begin(struct core *core, struct arena *arena, bool full,
                                      struct batch *b)
 {
-    uint64_t now_ns = clock_ns(CLOCK_REALTIME);
+    uint64_t wall_ns = clock_ns(CLOCK_REALTIME);
 
     *b = (struct batch){
         .core = core,
         .arena = arena,
         .full = full,
-        .wall_ms = now_ns / 1000000,
-        .time_ns = now_ns > core->time_ns
-                       ? now_ns
-                       : core->time_ns, /* time never runs back in the log */
-        .clock = clock_state(),
+        .wall_ms = wall_ns / 1000000,
         .seq = core->head.size,
         .next_number = core->next_number,
+        .summaries = core->summaries,
     };
+    tell_time(b, wall_ns);
+    log_batch_begin(core->log, &b->tree);
     b->last = &b->first;
     b->last_push = &b->pushes;
     return store_begin(core->store, &core->head, full ? STORE_RESERVE : STORE_ORDINARY,
@@ -349,6 +444,7 @@ static void batch_undo(struct batch *b)
     b->pushes = NULL;
     mail_undo(b);
     party_undo(b);
+    log_undone(b->core->log);
 }
 
 static void tell_sizes(const struct core *core)
@@ -357,35 +453,63 @@ static void tell_sizes(const struct core *core)
     metrics_set(core->settings.metrics, METRIC_STORE_USED, store_used_bytes(core->store));
 }
 
-static enum liaison_code batch_commit(struct batch *b)
+/* All that follows from the batch's calls is in the transaction, its hashes and the next head among it. */
+static enum liaison_code batch_close(struct batch *b, struct store_head *next)
 {
-    struct core *core = b->core;
-    struct store_head next = {.size = b->seq, .epoch = core->head.epoch};
-    uint8_t id[16];
-
+    if (b->failed == LIAISON_OK && store_failed(b->tx) == LIAISON_OK)
+        summary_if_due(b);
+    if (b->failed == LIAISON_OK && store_failed(b->tx) == LIAISON_OK)
+        tell_step(b);
     item_flush(b);
     party_flush(b);
-    if (b->failed != LIAISON_OK) {
+    notes_put(b);
+    if (b->failed != LIAISON_OK || store_failed(b->tx) != LIAISON_OK)
+        return b->failed != LIAISON_OK ? b->failed : store_failed(b->tx);
+    *next = b->core->head;
+    next->size = b->seq;
+    return b->seq == b->core->head.size
+               ? LIAISON_OK
+               : log_flush(b->core->log, &b->tree, b->tx, b->core->head.size, next->root);
+}
+
+static void batch_done(struct batch *b, const struct store_head *next)
+{
+    struct core *core = b->core;
+
+    log_committed(core->log, &b->tree);
+    core->head = *next;
+    core->time_ns = b->time_ns;
+    core->next_number = b->next_number;
+    core->summaries = b->summaries;
+    core->step_told = core->clock.held && (core->step_told || b->stepped);
+    party_committed(b);
+    receipts_promised(b);
+    metrics_add(core->settings.metrics, METRIC_COMMITS, 1);
+    tell_sizes(core);
+    notes_committed(b, &b->pushes);
+}
+
+static enum liaison_code batch_commit(struct batch *b)
+{
+    struct store_head next;
+    uint8_t id[16];
+    enum liaison_code code = batch_close(b, &next);
+
+    if (code != LIAISON_OK) {
         store_abort(b->tx);
-        return b->failed;
+        return code;
     }
-    if (b->seq == core->head.size) { /* every change has its entry: there is none */
+    if (b->seq == b->core->head.size &&
+        !b->note) { /* every change has its entry: there is none */
         store_abort(b->tx);
         party_committed(b);
         return LIAISON_OK;
     }
-    hash_random(core->hash, id, sizeof id);
-    enum liaison_code code = store_commit(b->tx, &next, id);
-
-    if (code != LIAISON_OK)
-        return code;
-    core->head = next;
-    metrics_add(core->settings.metrics, METRIC_COMMITS, 1);
-    tell_sizes(core);
-    core->time_ns = b->time_ns;
-    core->next_number = b->next_number;
-    party_committed(b);
-    return LIAISON_OK;
+    hash_random(b->core->hash, id, sizeof id);
+    code = store_commit(b->tx, &next, id);
+    if (code == LIAISON_OK)
+        batch_done(b, &next);
+    return code;
 }
 
 /* Sends a chain to its gates, each gate's part as one message, in order. Takes the chain. */
@@ -442,7 +566,7 @@ static enum liaison_code batch_try(struct core *core, struct arena *arena,
         return code;
     for (struct call *c = calls; c != NULL && b.failed == LIAISON_OK; c = c->next)
         handle(&b, c);
-    if (!full)
+    if (!full && !core->evidence && !notes_overdue(core))
         mail_push(&b, clock_ns(CLOCK_MONOTONIC) / 1000000, more);
     code = batch_commit(&b);
     if (code != LIAISON_OK)
@@ -576,7 +700,7 @@ static int wait_ms(const struct core *core, bool more)
 
     if (more || deadline <= now)
         return 0;
-    return deadline - now > 60000 ? 60000 : (int)(deadline - now);
+    return deadline - now > SCRUB_EVERY_MS ? SCRUB_EVERY_MS : (int)(deadline - now);
 }
 
 static enum liaison_code wait_for_calls(struct core *core, zmq_pollitem_t *items,
@@ -586,6 +710,8 @@ static enum liaison_code wait_for_calls(struct core *core, zmq_pollitem_t *items
 
     for (int g = 0; g < n; g++)
         items[g] = (zmq_pollitem_t){.socket = core->sockets[g], .events = ZMQ_POLLIN};
+    if (notes_fd(core->notes) >= 0)
+        items[n++] = (zmq_pollitem_t){.fd = notes_fd(core->notes), .events = ZMQ_POLLIN};
     metrics_idle(core->settings.metrics, 0);
     int ready = zmq_poll(items, n, wait_ms(core, more));
     bool failed = ready < 0 && zmq_errno() != EINTR;
@@ -594,21 +720,45 @@ static enum liaison_code wait_for_calls(struct core *core, zmq_pollitem_t *items
     return failed ? LIAISON_INTERNAL : LIAISON_OK;
 }
 
-/* An entry of the broker's own, in a batch by itself. */
+/* Whoever reads entries later wants the rules that they cite. */
+static void keep_rules(struct batch *b)
+{
+    struct slice text = rules_text(b->core->settings.rules), have,
+                 id = slice(b->core->rule_set, sizeof b->core->rule_set);
+
+    if (store_get(b->tx, T_RULES, id, &have) == LIAISON_NOT_FOUND)
+        store_put(b->tx, T_RULES, id, text);
+}
+
+/* Entries of the broker's own, in a batch by themselves. */
+static void note_in(struct batch *b, Liaison__V1__Event event)
+{
+    bool rules = event == LIAISON__V1__EVENT__EVENT_RULES;
+
+    if (notes_begin_due(b->core))
+        notes_begin(b);
+    broker_entry(b, event, rules ? b->core->rule_set : NULL);
+    if (rules)
+        keep_rules(b);
+}
+
 static enum liaison_code note(struct core *core, struct arena *arena,
-                              Liaison__V1__Event event, const uint8_t digest[32])
+                              Liaison__V1__Event event)
 {
     struct batch b;
     enum liaison_code code;
 
+    if (core->evidence)
+        return LIAISON_OK;
     arena_reset(arena);
     code = batch_begin(core, arena, true, &b);
     if (code != LIAISON_OK)
         return code;
-    broker_entry(&b, event, digest);
+    note_in(&b, event);
     code = batch_commit(&b);
     if (code != LIAISON_OK)
         batch_undo(&b);
+    free_chain(b.pushes); /* receipts of a session that can ask for its proofs again */
     map_free(b.items);
     if (code ==
         LIAISON_FULL) { /* the broker starts and stops on a full disk too, so that room can be made */
@@ -629,33 +779,53 @@ static void end_all(struct core *core)
     }
 }
 
+/* A little of the log is hashed again every second, all of it over and over: what a disk has changed is found while
+ * witnesses and backups still hold what it was. */
+static void scrub(struct core *core)
+{
+    uint64_t now_ms = clock_ns(CLOCK_MONOTONIC) / 1000000, bad = 0;
+    char why[128];
+
+    if (core->evidence || now_ms < core->scrubbed_ms + SCRUB_EVERY_MS)
+        return;
+    core->scrubbed_ms = now_ms;
+    enum liaison_code code = log_scrub(core->log, SCRUB_ENTRIES, &bad);
+
+    if (code == LIAISON_OK)
+        return;
+    snprintf(why, sizeof why, "entry %llu cannot be read as it was hashed: %s",
+             (unsigned long long)bad, err_text(code));
+    core_evidence(core, why);
+}
+
 static enum liaison_code serve(struct core *core, struct arena *arena,
                                zmq_pollitem_t *items)
 {
     bool more = false;
-    enum liaison_code code = note(core, arena, LIAISON__V1__EVENT__EVENT_START, NULL);
+    enum liaison_code code = note(core, arena, LIAISON__V1__EVENT__EVENT_START);
 
     if (code == LIAISON_OK)
-        code = note(core, arena, LIAISON__V1__EVENT__EVENT_RULES, core->rule_set);
+        code = note(core, arena, LIAISON__V1__EVENT__EVENT_RULES);
     while (code == LIAISON_OK && !core->stopping) {
         code = wait_for_calls(core, items, more);
         if (code != LIAISON_OK)
             break;
+        notes_hear(core);
+        scrub(core);
         struct call *calls = collect(core);
         size_t expired =
             delivery_expire(core->delivery, clock_ns(CLOCK_MONOTONIC) / 1000000);
 
-        if (calls != NULL || expired > 0 || more)
+        if (calls != NULL || expired > 0 || more || notes_pending(core->notes))
             code = batch_run(core, arena, calls, &more);
     }
-    return code == LIAISON_OK ? note(core, arena, LIAISON__V1__EVENT__EVENT_STOP, NULL)
-                              : code;
+    return code == LIAISON_OK ? note(core, arena, LIAISON__V1__EVENT__EVENT_STOP) : code;
 }
 
 enum liaison_code core_run(struct core *core)
 {
     struct arena *arena = arena_new();
-    zmq_pollitem_t *items = calloc(core->settings.gates + 1, sizeof *items);
+    zmq_pollitem_t *items = calloc(core->settings.gates + 2, sizeof *items);
     enum liaison_code code =
         arena == NULL || items == NULL ? LIAISON_MEMORY : serve(core, arena, items);
 

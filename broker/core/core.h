@@ -4,6 +4,7 @@
  * One thread runs core_run(). A batch is whatever came while the last one was being committed; there is no timer and no cap
  * but memory. Source: PROTOCOL.md, "Acknowledgement". */
 #include "broker/core/directory.h"
+#include "broker/notary/notary.h"
 #include "broker/ops/metrics.h"
 #include "broker/rules/rules.h"
 #include "broker/store/store.h"
@@ -30,10 +31,15 @@ struct core_settings {
     uint32_t page;         /* rows of one page */
     uint32_t page_bytes;   /* a page ends before it would pass this */
     struct metrics *metrics; /* shared; NULL: nothing is counted */
+    struct notary *notary;   /* taken; NULL: nothing is signed, as in tests */
+    struct note_policy *witnesses; /* taken; whose cosignatures are kept; NULL: nobody's */
+    struct slice last_note; /* the last checkpoint of the log that a new one follows; lives as long as the core */
 };
 
 /* Opens the store, checks what it holds, becomes its writer, and binds the pairs. Shares rules and trust; takes
- * directory, whatever the outcome.
+ * directory, notary and witnesses, whatever the outcome.
+ *
+ * A log that is not what was committed or signed opens all the same, as evidence: auditors are served, nothing is written.
  *
  * On error `why` is a sentence. Errors: those of store_open and store_lead; LIAISON_FILE, LIAISON_PERMISSION,
  * LIAISON_CONFIG (the key file); LIAISON_DAMAGED (the last entries do not fit the head). */

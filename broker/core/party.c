@@ -178,31 +178,60 @@ void party_undo(struct batch *b)
     b->dirty_parties = NULL;
 }
 
+static uint32_t month_of(uint64_t time_ns)
+{
+    time_t seconds = (time_t)(time_ns / 1000000000);
+    struct tm tm;
+
+    gmtime_r(&seconds, &tm);
+    return (uint32_t)((tm.tm_year + 1900) * 12 + tm.tm_mon);
+}
+
+static struct vault_slot month_slot(const struct party *p, uint32_t month)
+{
+    return (struct vault_slot){T_MONTH, (uint64_t)p->number << 32 | month};
+}
+
+static struct slice month_key(const struct party *p, uint32_t month, uint8_t key[8])
+{
+    be32_put(key, p->number);
+    be32_put(key + 4, month);
+    return slice(key, 8);
+}
+
+enum liaison_code party_old_keys(struct batch *b, const struct party *p, uint64_t time_ns,
+                                 struct vault_keys *out)
+{
+    uint32_t month = month_of(time_ns);
+    struct slice wrapped;
+    uint8_t key[8];
+    enum liaison_code code =
+        store_get(b->tx, T_MONTH, month_key(p, month, key), &wrapped);
+
+    return code != LIAISON_OK
+               ? code
+               : vault_unwrap(b->core->vault, month_slot(p, month), wrapped, out);
+}
+
 enum liaison_code party_month_keys(struct batch *b, struct party *p,
                                    const struct vault_keys **out)
 {
-    time_t now = (time_t)(b->wall_ms / 1000);
-    struct tm tm;
     struct slice wrapped;
     uint8_t key[8], fresh[VAULT_WRAPPED_BYTES];
-
-    gmtime_r(&now, &tm);
-    uint32_t month = (uint32_t)((tm.tm_year + 1900) * 12 + tm.tm_mon);
-
-    const struct vault_slot slot = {T_MONTH, (uint64_t)p->number << 32 | month};
+    uint32_t month = month_of(b->time_ns);
+    const struct vault_slot slot = month_slot(p, month);
 
     *out = &p->month_keys;
     if (p->month == month)
         return LIAISON_OK;
-    be32_put(key, p->number);
-    be32_put(key + 4, month);
-    enum liaison_code code = store_get(b->tx, T_MONTH, slice(key, sizeof key), &wrapped);
+    enum liaison_code code =
+        store_get(b->tx, T_MONTH, month_key(p, month, key), &wrapped);
 
     if (code == LIAISON_OK) {
         code = vault_unwrap(b->core->vault, slot, wrapped, &p->month_keys);
     } else if (code == LIAISON_NOT_FOUND) {
         vault_make_keys(b->core->vault, slot, &p->month_keys, fresh);
-        store_put(b->tx, T_MONTH, slice(key, sizeof key), slice(fresh, sizeof fresh));
+        store_put(b->tx, T_MONTH, month_key(p, month, key), slice(fresh, sizeof fresh));
         party_touch(b, p); /* so that a failed batch forgets the keys */
         code = LIAISON_OK;
     }

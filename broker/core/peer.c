@@ -36,35 +36,83 @@ static bool record_session(struct batch *b, const struct tls_identity *peer,
     return record(b, &f, p, NULL, NULL, false, &made);
 }
 
+static struct session *admit(struct batch *b, const struct call *c)
+{
+    struct session *s = calloc(1, sizeof *s);
+    struct party *p = party_of(b->core, c->peer);
+
+    if (s == NULL || p == NULL || !map_put(&b->core->sessions, c->session, s)) {
+        free(s);
+        batch_fail(b, LIAISON_MEMORY);
+        return NULL;
+    }
+    s->number = c->session;
+    s->role = c->peer->role;
+    s->party = p;
+    snprintf(s->name, sizeof s->name, "%s", c->peer->name);
+    memcpy(s->certificate, c->peer->certificate, sizeof s->certificate);
+    if (s->role == TLS_AGENCY &&
+        delivery_open(b->core->delivery, p->number, s->number) != LIAISON_OK)
+        batch_fail(b, LIAISON_MEMORY);
+    return s;
+}
+
+/* The newest checkpoint, and that it extends the one the peer holds. A peer that holds a larger one gets no proof: it knows
+ * what to think of that. */
+static void add_checkpoint(struct batch *b, struct call *c, struct session *s)
+{
+    const Liaison__V1__Hello *hello = c->frame->hello;
+    uint64_t size;
+    struct slice note = notes_newest(b->core->notes, &size);
+
+    s->receipts = hello->receipts;
+    s->told_size = size;
+    if (size == 0)
+        return;
+    c->welcome->checkpoint = (ProtobufCBinaryData){note.n, (uint8_t *)(uintptr_t)note.p};
+    if (hello->log_size > size)
+        return;
+    enum liaison_code code =
+        prove_growth(b->core, c->arena, hello->log_size, size, &c->welcome->consistency);
+
+    if (code != LIAISON_OK)
+        batch_fail(b, code);
+}
+
+static void welcome(struct batch *b, struct call *c, struct session *s)
+{
+    Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
+
+    add_checkpoint(b, c, s);
+    f.body_case = LIAISON__V1__FRAME__BODY_WELCOME;
+    f.welcome = c->welcome;
+    core_answer(b, c, &f);
+}
+
 void peer_opened(struct batch *b, struct call *c)
 {
     struct session *s = map_get(b->core->sessions, c->session);
 
-    if (!record_session(b, c->peer, LIAISON__V1__EVENT__EVENT_SESSION, LIAISON_OK))
+    if (!b->core->evidence &&
+        !record_session(b, c->peer, LIAISON__V1__EVENT__EVENT_SESSION, LIAISON_OK))
         return;
-    c->kind = CALL_ANSWER;
-    if (s != NULL) /* the second try of a batch */
+    if (s == NULL && (s = admit(b, c)) == NULL) /* else the second try of a batch */
         return;
-    s = calloc(1, sizeof *s);
-    if (s == NULL || !map_put(&b->core->sessions, c->session, s)) {
-        free(s);
-        batch_fail(b, LIAISON_MEMORY);
-        return;
-    }
-    s->number = c->session;
-    s->role = c->peer->role;
-    s->party = party_of(b->core, c->peer);
-    snprintf(s->name, sizeof s->name, "%s", c->peer->name);
-    memcpy(s->certificate, c->peer->certificate, sizeof s->certificate);
-    if (s->role == TLS_AGENCY &&
-        delivery_open(b->core->delivery, s->party->number, s->number) != LIAISON_OK)
-        batch_fail(b, LIAISON_MEMORY);
+    welcome(b, c, s);
 }
-
 void peer_closed(struct core *core, uint64_t session)
 {
+    struct session *s = map_take(core->sessions, session);
+
     delivery_close(core->delivery, session);
-    free(map_take(core->sessions, session));
+    peer_free(s);
+}
+
+void peer_free(struct session *s)
+{
+    if (s != NULL)
+        free(s->awaiting);
+    free(s);
 }
 
 void peer_refused(struct batch *b, const struct call *c, Liaison__V1__Event event)
@@ -73,7 +121,7 @@ void peer_refused(struct batch *b, const struct call *c, Liaison__V1__Event even
         batch_fail(b, LIAISON_MEMORY);
 }
 
-static struct party *broker_party(struct batch *b)
+struct party *broker_party(struct batch *b)
 {
     struct tls_identity self = {.role = TLS_BROKER};
 

@@ -11,7 +11,7 @@ enum {
         2048 /* rows that one page may look at; the cursor goes on from there */
 };
 
-static void refuse(struct batch *b, struct call *c, const struct session *s,
+static void refuse(struct batch *b, struct call *c, struct session *s,
                    enum liaison_code code, const char *text, Liaison__V1__Event event,
                    struct slice referral_id)
 {
@@ -28,7 +28,7 @@ static void refuse(struct batch *b, struct call *c, const struct session *s,
 }
 
 /* Whoever reads about a person says why (Directive (EU) 2016/680, article 25). */
-static bool may_read(struct batch *b, struct call *c, const struct session *s,
+static bool may_read(struct batch *b, struct call *c, struct session *s,
                      Liaison__V1__Event event, struct slice referral_id)
 {
     const Liaison__V1__Caller *caller = c->frame->caller;

@@ -29,6 +29,18 @@ static bool opening_keys(struct batch *b, struct party *who, struct item *item,
     return item_keys(b, item) == LIAISON_OK;
 }
 
+/* The key of the counterpart's counter is of its own month: whoever may know the one need not know the rest of the entry. */
+static bool counter_opening(struct batch *b, struct party *counterpart, uint8_t out[32])
+{
+    const struct vault_keys *keys;
+    enum liaison_code code = party_month_keys(b, counterpart, &keys);
+
+    if (code != LIAISON_OK)
+        return batch_fail(b, code), false;
+    vault_opening(b->core->hash, keys, b->seq, out);
+    return true;
+}
+
 static uint64_t count(struct batch *b, struct party *p)
 {
     if (p == NULL)
@@ -42,18 +54,21 @@ bool record(struct batch *b, struct ledger_fact *f, struct party *who,
             struct recorded *out)
 {
     const struct vault_keys *keys;
-    uint8_t key[8];
+    uint8_t key[8], counter[32];
 
-    if (!opening_keys(b, who, item, &keys))
+    if (!opening_keys(b, who, item, &keys) ||
+        (counterpart != NULL && !counter_opening(b, counterpart, counter)))
         return false;
     vault_opening(b->core->hash, keys, b->seq, out->opening);
     struct ledger_place place = {
-        .seq = b->seq,
+        .log = log_number(b->core->log),
+        .seq = b->seq - log_base(b->core->log),
         .time_ns = b->time_ns,
         .clock = b->clock,
         .agency_counter = count(b, who),
         .counterpart_counter = count(b, counterpart),
         .opening = out->opening,
+        .counter_opening = counterpart == NULL ? NULL : counter,
     };
 
     f->agency = who->name;
@@ -62,6 +77,8 @@ bool record(struct batch *b, struct ledger_fact *f, struct party *who,
     enum liaison_code code =
         ledger_entry(b->core->hash, b->arena, f, &place, &out->entry);
 
+    if (code == LIAISON_OK)
+        code = log_add(b->core->log, &b->tree, out->entry);
     if (code != LIAISON_OK) {
         batch_fail(b, code);
         return false;

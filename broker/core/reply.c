@@ -71,7 +71,14 @@ Liaison__V1__Rule **rules_named(struct arena *a, const struct rules_decision *d,
     return list;
 }
 
-void core_refused(struct batch *b, struct call *c, const struct session *s,
+/* Calls that somebody signed: those are what receipts are for. */
+static bool is_signed(const struct call *c)
+{
+    return c->frame->body_case == LIAISON__V1__FRAME__BODY_SUBMIT ||
+           c->frame->body_case == LIAISON__V1__FRAME__BODY_ACT;
+}
+
+void core_refused(struct batch *b, struct call *c, struct session *s,
                   const struct denial *d)
 {
     Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
@@ -105,10 +112,12 @@ void core_refused(struct batch *b, struct call *c, const struct session *s,
     r.opening = binary(slice(made.opening, sizeof made.opening));
     f.body_case = LIAISON__V1__FRAME__BODY_REFUSED;
     f.refused = &r;
+    if (is_signed(c))
+        receipt_await(b, s, made.seq);
     core_answer(b, c, &f);
 }
 
-void core_accepted(struct batch *b, struct call *c, bool duplicate,
+void core_accepted(struct batch *b, struct call *c, struct session *s, bool duplicate,
                    const struct recorded *made, Liaison__V1__State state,
                    uint32_t version, char **granted, size_t n_granted)
 {
@@ -127,6 +136,7 @@ void core_accepted(struct batch *b, struct call *c, bool duplicate,
     } else {
         f.body_case = LIAISON__V1__FRAME__BODY_ACCEPTED;
         f.accepted = &a;
+        receipt_await(b, s, made->seq);
     }
     core_answer(b, c, &f);
 }

@@ -2,29 +2,15 @@
 /* What the files of this room share: the core, one batch of it, and the referrals the batch has in hand. */
 #include "broker/core/call.h"
 #include "broker/core/core.h"
+#include "broker/core/log.h"
 #include "broker/core/map.h"
 #include "broker/core/rows.pb-c.h"
+#include "broker/core/tables.h"
 #include "broker/core/vault.h"
 #include "broker/delivery/delivery.h"
+#include "broker/ledger/clock.h"
 #include "broker/ledger/ledger.h"
 #include "broker/referral/referral.h"
-
-/* Tables of the store; numbers in keys are big-endian, so their order is arrival order. */
-enum table {
-    T_ENTRY,    /* seq u64 -> LedgerEntry; a log */
-    T_REFERRAL, /* number u64 -> Referral row */
-    T_BODY, /* number u64 -> SignedReferral without certificate, sealed under the referral's keys */
-    T_ACTION, /* number u64, version u32 -> SignedAction, sealed likewise */
-    T_KNOWN,  /* agency u32, 'R' or 'A', id 16 -> 'R': number u64; 'A': Done row */
-    T_INBOX,  /* recipient u32, number u64 -> nothing */
-    T_MAIL,   /* recipient u32, class u8, item u64 -> Mail row */
-    T_TRAIL, /* number u64, first seq u64 -> seqs u64 each, in the order of their entries */
-    T_PARTY, /* party u32 -> Party row */
-    T_MONTH, /* party u32, year * 12 + month u32 -> wrapped keys for what belongs to no referral */
-    T_OPENING, /* seq u64 -> officer's number, sealed under the keys of the entry's opening */
-    T_SIGNER, /* SHA-256 -> certificate, DER */
-    T__COUNT
-};
 
 /* Somebody the ledger counts. Lives as long as the core. */
 struct party {
@@ -47,6 +33,16 @@ struct session {
     struct party *party;
     char name[ID_NAME_MAX + 1];
     uint8_t certificate[32];
+    bool receipts;      /* it asked for them */
+    uint64_t told_size; /* of the last checkpoint it was told of */
+    uint64_t *awaiting; /* leaves of its submits and actions that no checkpoint covers yet, rising */
+    size_t n_awaiting, awaiting_room;
+};
+
+/* When the last summary was. */
+struct summaries {
+    uint64_t number; /* its entry's */
+    uint64_t day;    /* since 1970, UTC */
 };
 
 struct core {
@@ -56,6 +52,13 @@ struct core {
     struct vault *vault;
     struct delivery *delivery;
     struct store_head head; /* as committed */
+    struct log *log;
+    struct notes *notes;
+    struct ledger_clock clock;
+    bool step_told; /* an entry says that the clock is held */
+    struct summaries summaries;
+    bool evidence;          /* the log is not what was signed: nothing is written or signed, only auditors are served */
+    uint64_t scrubbed_ms;   /* monotonic: when entries were last hashed again */
     uint64_t time_ns;       /* of the last entry */
     uint64_t next_number;   /* of referrals */
     uint8_t rule_set[32];
@@ -66,6 +69,12 @@ struct core {
     struct map *party_names; /* by hash of the name; see party.c */
     bool stopping;
     bool was_full; /* the last batch found no room */
+};
+
+/* A leaf that a session wants a receipt for, once its batch is committed. */
+struct await {
+    uint64_t session, leaf;
+    struct await *next;
 };
 
 /* A referral in the batch's hands. Lives in the batch's arena. */
@@ -98,7 +107,12 @@ struct batch {
     uint64_t wall_ms; /* when it began */
     uint64_t time_ns; /* of all its entries: one moment, the commit's */
     Liaison__V1__Clock clock;
-    uint64_t seq; /* of the next entry */
+    uint64_t seq; /* number of the next entry in the store; its place in the log is log_base() less */
+    struct log_batch tree;
+    bool note;    /* a checkpoint is in the transaction */
+    bool stepped; /* the wall clock has, and no entry says so yet */
+    struct summaries summaries;
+    struct await *awaits;
     uint64_t next_number;
     struct map *items;
     struct item *first, **last;
@@ -137,6 +151,11 @@ void party_undo(struct batch *b);      /* after a failure */
 MUST_CHECK
 enum liaison_code party_month_keys(struct batch *b, struct party *p,
                                    const struct vault_keys **out);
+
+/* The same of the month of an earlier entry, from the store. Errors: LIAISON_NOT_FOUND, LIAISON_DAMAGED, LIAISON_IO. */
+MUST_CHECK
+enum liaison_code party_old_keys(struct batch *b, const struct party *p, uint64_t time_ns,
+                                 struct vault_keys *out);
 
 /* ------------------------------------------------------------ item.c */
 
@@ -179,7 +198,7 @@ enum liaison_code item_get_action(struct batch *b, struct item *i, uint32_t vers
 /* One entry made: its bytes (in the batch's arena), number and commitment key. */
 struct recorded {
     struct slice entry;
-    uint64_t seq;
+    uint64_t seq; /* number in the store */
     uint8_t opening[32];
 };
 
@@ -209,11 +228,11 @@ struct denial {
     struct slice referral_id, request_id, content;
     const char *officer, *purpose, *basis;
 };
-void core_refused(struct batch *b, struct call *c, const struct session *s,
+void core_refused(struct batch *b, struct call *c, struct session *s,
                   const struct denial *d);
 
 /* Accepted, or Duplicate with the same bytes. */
-void core_accepted(struct batch *b, struct call *c, bool duplicate,
+void core_accepted(struct batch *b, struct call *c, struct session *s, bool duplicate,
                    const struct recorded *r, Liaison__V1__State state, uint32_t version,
                    char **granted, size_t n_granted);
 
@@ -237,6 +256,9 @@ handler submit_call, check_call;                            /* submit.c */
 handler act_call;                                           /* act.c */
 handler list_call, open_call, history_call, directory_call; /* read.c */
 handler entries_call;                                       /* audit.c */
+handler prove_call, hashes_call, rule_text_call; /* prove.c */
+handler cosign_call;                                        /* cosign.c */
+handler summarize_call;                                     /* summary.c */
 handler grant_call, ack_call;                               /* mail.c */
 
 /* A card of `i` as `reader` sees it; with `sections`, those that are granted and revealed. NULL: the batch has failed. */
@@ -275,6 +297,88 @@ void mail_undo(struct batch *b);
 
 void peer_opened(struct batch *b, struct call *c);
 void peer_closed(struct core *core, uint64_t session);
+void peer_free(struct session *s); /* NULL is harmless */
 void peer_refused(struct batch *b, const struct call *c, Liaison__V1__Event event);
 void peer_strangers(struct batch *b, const struct call *c);
 void broker_entry(struct batch *b, Liaison__V1__Event event, const uint8_t digest[32]);
+
+/* The broker itself, as the ledger knows it. NULL: the batch has failed. */
+struct party *broker_party(struct batch *b);
+
+/* ------------------------------------------------------------ notes.c */
+
+/* Asks the notary what it has signed, and whether the store is of the same mind: if it is not, why says so and *sound is false.
+ * A notary whose key is of the log after the store's begins that one. Gives: c->notes.
+ * Errors: LIAISON_CONFIG (the key is another log's), LIAISON_IO, LIAISON_TIMEOUT, LIAISON_DAMAGED, LIAISON_MEMORY. */
+MUST_CHECK
+enum liaison_code notes_open(struct core *c, bool *sound, char *why, size_t why_len);
+void notes_free(struct notes *n); /* NULL is harmless */
+
+/* The descriptor to wait on, -1: there is no notary. */
+int notes_fd(const struct notes *n);
+
+/* True if a log has to be begun before the first entry. */
+bool notes_begin_due(const struct core *c);
+
+/* Begins it: its row, and the entry that names the last checkpoint of the one before. */
+void notes_begin(struct batch *b);
+
+/* Takes the notary's answer, if there is one. What it refuses to sign is evidence. */
+void notes_hear(struct core *c);
+
+/* Puts what the notary signed into the batch, and thins out what stood there. */
+void notes_put(struct batch *b);
+
+/* After a commit: what it held is the newest checkpoint, and receipts may go out, in *pushes; the notary is asked to sign what is
+ * there by now. */
+void notes_committed(struct batch *b, struct call **pushes);
+
+/* True if nothing has been signed for so long that nothing new is taken. */
+bool notes_overdue(const struct core *c);
+
+/* True if a signed checkpoint waits to be kept. */
+bool notes_pending(const struct notes *n);
+
+/* The newest checkpoint that is kept: empty, if there is none. Lives until the next commit. */
+struct slice notes_newest(const struct notes *n, uint64_t *size);
+
+/* The keys of this log's notes; see note_judge(). NULL: no policy was given. */
+const struct note_key *notes_key(const struct notes *n);
+
+/* A cosigned checkpoint was put into the batch. */
+void notes_cosigned(struct batch *b, uint64_t size, struct slice note);
+
+/* A kept checkpoint of at least `size` leaves; `witnessed`: that the quorum has cosigned. {NULL, 0}: there is none.
+ * Copied into the arena. */
+struct slice notes_find(struct batch *b, struct arena *a, uint64_t size, bool witnessed, uint64_t *found);
+
+/* Remembers that the session wants a receipt for the entry just recorded. */
+void receipt_await(struct batch *b, struct session *s, uint64_t seq);
+
+/* ------------------------------------------------------------ receipts.c */
+
+/* Hands what the committed batch promised to the sessions. */
+void receipts_promised(const struct batch *b);
+
+/* A Receipts frame for each session that waits for leaves below `size`, put in front of *pushes. */
+void receipts_push(struct core *c, struct call **pushes);
+
+/* Proofs, 32 bytes an element, in the arena. Errors: as merkle_prove(); LIAISON_MEMORY. */
+MUST_CHECK
+enum liaison_code prove_leaf(struct core *c, struct arena *a, uint64_t leaf, uint64_t size, ProtobufCBinaryData *path);
+MUST_CHECK
+enum liaison_code prove_growth(struct core *c, struct arena *a, uint64_t old, uint64_t size, ProtobufCBinaryData *proof);
+
+/* ------------------------------------------------------------ summary.c */
+
+/* Reads when the last summary was. */
+MUST_CHECK
+enum liaison_code summary_open(struct core *c);
+
+/* At the end of a batch: writes a summary if one is due. */
+void summary_if_due(struct batch *b);
+
+/* ------------------------------------------------------------ evidence */
+
+/* From now on nothing is written or signed. */
+void core_evidence(struct core *c, const char *why);

@@ -223,16 +223,17 @@ static void take(struct batch *b, struct call *c, struct session *s, struct judg
     i->row.submit_seq = made.seq;
     i->row.mail_class = urgency_class(j->e->urgency);
     i->row.mail = mail_put(b, to, i->row.mail_class, i->number, 0);
-    core_accepted(b, c, false, &made, LIAISON__V1__STATE__STATE_REQUESTED, 1,
+    core_accepted(b, c, s, false, &made, LIAISON__V1__STATE__STATE_REQUESTED, 1,
                   i->row.granted, i->row.n_granted);
 }
 
-static void answer_again(struct batch *b, struct call *c, struct item *i)
+static void answer_again(struct batch *b, struct call *c, struct session *s,
+                         struct item *i)
 {
     struct recorded first;
 
     if (recorded_again(b, i, i->row.submit_seq, &first) == LIAISON_OK)
-        core_accepted(b, c, true, &first, LIAISON__V1__STATE__STATE_REQUESTED, 1,
+        core_accepted(b, c, s, true, &first, LIAISON__V1__STATE__STATE_REQUESTED, 1,
                       i->row.granted, i->row.n_granted);
 }
 
@@ -258,7 +259,7 @@ void submit_call(struct batch *b, struct call *c, struct session *s)
     if (b->failed != LIAISON_OK)
         return;
     if (j->code == LIAISON_OK && j->known != NULL)
-        answer_again(b, c, j->known);
+        answer_again(b, c, s, j->known);
     else if (j->code == LIAISON_OK && b->full)
         core_error(b, c, LIAISON_FULL, NULL);
     else if (j->code == LIAISON_OK)

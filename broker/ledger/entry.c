@@ -42,13 +42,13 @@ static void set_commitments(struct hash *h, const struct ledger_fact *f,
     uint8_t counter[8];
     be64_put(counter, p->counterpart_counter);
     struct slice officer = slice_text(f->officer == NULL ? "" : f->officer);
-    struct slice count = slice(counter, p->counterpart_counter == 0 ? 0 : sizeof counter);
+    struct slice count = slice(counter, p->counter_opening == NULL ? 0 : sizeof counter);
     set_commitment(h, p->opening, COMMIT_OFFICER, officer, room->officer,
                    &e->officer_commitment);
     set_commitment(h, p->opening, COMMIT_CASE, f->case_id, room->case_id,
                    &e->case_commitment);
-    set_commitment(h, p->opening, COMMIT_COUNTERPART_COUNTER, count, room->counter,
-                   &e->counterpart_counter_commitment);
+    set_commitment(h, p->counter_opening, COMMIT_COUNTERPART_COUNTER, count,
+                   room->counter, &e->counterpart_counter_commitment);
     set_commitment(h, p->opening, COMMIT_CONTENT, f->content, room->content,
                    &e->content_commitment);
     set_commitment(h, p->opening, COMMIT_RETURNED, f->returned, room->returned,
@@ -77,6 +77,9 @@ static void set_fact(const struct ledger_fact *f, Liaison__V1__LedgerEntry *e)
     e->sections = (char **)(uintptr_t)f->sections;
     e->n_sections = f->n_sections;
     e->count = f->count;
+    e->summary = (ProtobufCBinaryData *)(uintptr_t)f->summary;
+    e->n_summary = f->n_summary;
+    e->note = bytes(f->note.p, f->note.n);
 }
 
 static enum liaison_code set_rules(struct arena *a, const struct ledger_fact *f,
@@ -108,6 +111,7 @@ enum liaison_code ledger_entry(struct hash *h, struct arena *a,
         return code;
     hash_random(h, nonce, sizeof nonce);
     e.version = LEDGER_VERSION;
+    e.log = p->log;
     e.seq = p->seq;
     e.time_ns = p->time_ns;
     e.clock = p->clock;

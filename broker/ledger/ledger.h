@@ -1,5 +1,5 @@
 #pragma once
-/* Makes ledger entries: pure, given time, counters and randomness. One thread's.
+/* Makes ledger entries, and looks at them a second time: pure, given time, counters and randomness. One thread's.
  * Source: PROTOCOL.md, "Ledger entries"; design of commitments: liaison.proto, LedgerEntry. */
 #include "liaison-codes.h"
 #include "proto/arena.h"
@@ -32,15 +32,20 @@ struct ledger_fact {
     size_t n_sections;
     struct slice content, returned; /* committed */
     uint64_t count;
+    const ProtobufCBinaryData *summary; /* commitments, 32 bytes each */
+    size_t n_summary;
+    struct slice note;
 };
 
 /* Where and when it happened. */
 struct ledger_place {
-    uint64_t seq;
+    uint32_t log;
+    uint64_t seq; /* in that log */
     uint64_t time_ns;
     Liaison__V1__Clock clock;
     uint64_t agency_counter, counterpart_counter; /* 0: none */
     const uint8_t *opening;                       /* 32 bytes: the entry's commitment key */
+    const uint8_t *counter_opening;               /* 32 bytes: that of the counterpart's counter; NULL: it has none */
 };
 
 /* Encodes one entry. Draws the nonce from h. *out lives in `a`.
@@ -48,3 +53,11 @@ struct ledger_place {
 MUST_CHECK
 enum liaison_code ledger_entry(struct hash *h, struct arena *a, const struct ledger_fact *f, const struct ledger_place *p,
                                struct slice *out);
+
+/* The hash of an entry as a leaf, by another road than merkle_leaf() takes: a bit that flips between making an entry and
+ * hashing it costs a log its life (auditlog: Yeti, 2022), so both must agree before anything is committed or signed.
+ * Gives: a looker for one thread, or NULL when memory is out. */
+struct ledger_second;
+struct ledger_second *ledger_second_new(void);
+void ledger_second_free(struct ledger_second *s); /* NULL is harmless */
+void ledger_second_leaf(struct ledger_second *s, struct slice entry, uint8_t out[HASH_BYTES]);

@@ -101,6 +101,20 @@ static const struct line {
     [METRIC_RELOADS] = {"liaison_reloads_total", "counter", "Reloads done."},
     [METRIC_RELOADS_WRONG] = {"liaison_reloads_refused_total", "counter",
                               "Reloads refused: what was in force stayed in force."},
+    [METRIC_SIGNED] = {"liaison_checkpoint_size", "gauge",
+                       "Entries under the newest signed checkpoint."},
+    [METRIC_UNSIGNED] = {"liaison_ledger_unsigned", "gauge",
+                         "Entries that no checkpoint covers yet."},
+    [METRIC_WITNESSED] = {"liaison_witnessed_size", "gauge",
+                          "Entries under the newest checkpoint that the quorum has "
+                          "cosigned."},
+    [METRIC_QUORUM] = {"liaison_quorum_timestamp_seconds", "gauge",
+                       "A time by which the quorum had cosigned it; 0: never."},
+    [METRIC_NOTARY] = {"liaison_notary_up", "gauge", "1 while the notary answers."},
+    [METRIC_EVIDENCE] = {"liaison_evidence", "gauge",
+                         "1: the log is kept as evidence, only auditors are served."},
+    [METRIC_CLOCK_HELD] = {"liaison_clock_held", "gauge",
+                           "1: the wall clock has stepped and nobody has confirmed it."},
 };
 
 static const struct line FAILURES[FAILURE__COUNT] = {

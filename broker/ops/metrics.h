@@ -20,6 +20,13 @@ enum metric {
     METRIC_CERT_ENDS,     /* seconds since 1970, the first of the broker's chain */
     METRIC_RELOADS,       /* done */
     METRIC_RELOADS_WRONG, /* refused */
+    METRIC_SIGNED,        /* entries under the newest checkpoint */
+    METRIC_UNSIGNED,      /* entries that no checkpoint covers */
+    METRIC_WITNESSED,     /* entries under the newest checkpoint that the quorum has cosigned */
+    METRIC_QUORUM,        /* seconds since 1970: a time by which it had */
+    METRIC_NOTARY,        /* 1: the notary answers */
+    METRIC_EVIDENCE,      /* 1: the log is kept as evidence */
+    METRIC_CLOCK_HELD,    /* 1: the wall clock has stepped and nobody has confirmed it */
     METRIC__COUNT
 };
 
@@ -33,7 +40,7 @@ enum metric_failure {
 
 enum {
     METRICS_CODES = 128, /* more than any code's number */
-    METRICS_CALLS = 64,  /* more than any field's number in Frame.body */
+    METRICS_CALLS = 72,  /* more than any field's number in Frame.body */
     METRICS_LOOPS = 17,  /* the core, then the gates */
 };
 

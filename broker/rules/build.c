@@ -482,6 +482,28 @@ static void add_rows(struct build *b)
 
 /* ---------------------------------------------------------------- the whole */
 
+/* Entries name a rule set by the hash of its text: whoever reads them later wants the text. */
+static struct slice keep_texts(struct build *b, const struct slice *texts, size_t n_texts)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < n_texts; i++)
+        n += texts[i].n;
+    uint8_t *all = arena_alloc(b->r->arena, n);
+
+    if (all == NULL) {
+        fail(b, LIAISON_MEMORY);
+        return slice(NULL, 0);
+    }
+    n = 0;
+    for (size_t i = 0; i < n_texts; i++) {
+        if (texts[i].n > 0)
+            memcpy(all + n, texts[i].p, texts[i].n);
+        n += texts[i].n;
+    }
+    return slice(all, n);
+}
+
 static void fill(struct build *b, struct hash *h)
 {
     const struct rules_draft *d = b->draft;
@@ -490,6 +512,7 @@ static void fill(struct build *b, struct hash *h)
     b->r->keep = keep_text(b, d->keep);
     b->r->row_n = (d->n_rules + ROW_BITS - 1) / ROW_BITS;
     hash_sha256(h, d->texts, d->n_texts, b->r->set_id);
+    b->r->text = keep_texts(b, d->texts, d->n_texts);
     add_agencies(b);
     if (b->code == LIAISON_OK)
         index_kinds(b);

@@ -19,6 +19,11 @@ const char *rules_network(const struct rules *r)
     return r->network;
 }
 
+struct slice rules_text(const struct rules *r)
+{
+    return r->text;
+}
+
 void rules_set_id(const struct rules *r, uint8_t out[32])
 {
     memcpy(out, r->set_id, sizeof r->set_id);

@@ -23,6 +23,9 @@ const char *rules_network(const struct rules *r);
 /* SHA-256 of the exact text of all files, in the order read. */
 void rules_set_id(const struct rules *r, uint8_t out[32]);
 
+/* That text. Borrows: lives as long as r. */
+struct slice rules_text(const struct rules *r);
+
 struct rules_agency {
     const char *name, *kind, *area;
 };

@@ -61,6 +61,7 @@ struct rules {
     struct arena *arena; /* holds all below, and this */
     const char *network, *keep;
     uint8_t set_id[32];
+    struct slice text; /* exact, of all files in the order read */
 
     struct member *agencies; /* in order of names */
     size_t n_agencies;

@@ -250,28 +250,38 @@ static enum liaison_code check_act(const struct hearing *h)
     return sections_fit(h, s->sections, s->n_sections, a->digests, a->n_digests, NULL);
 }
 
+enum { AGENCIES = 1 << TLS_AGENCY, AUDITORS = 1 << TLS_AUDITOR };
+
 /* Which bodies a peer may send, whose they are, and what is checked first. */
 static const struct body {
     enum judge_sender sender;
-    enum tls_role role;
+    unsigned roles;
     check *check;
 } BODY[] = {
-    [LIAISON__V1__FRAME__BODY_HELLO] = {JUDGE_HELLO, TLS_AGENCY, NULL},
-    [LIAISON__V1__FRAME__BODY_SUBMIT] = {JUDGE_CALLER, TLS_AGENCY, check_submit},
-    [LIAISON__V1__FRAME__BODY_CHECK] = {JUDGE_CALLER, TLS_AGENCY, check_check},
-    [LIAISON__V1__FRAME__BODY_ACT] = {JUDGE_CALLER, TLS_AGENCY, check_act},
-    [LIAISON__V1__FRAME__BODY_LIST] = {JUDGE_CALLER, TLS_AGENCY, check_unsigned},
-    [LIAISON__V1__FRAME__BODY_HISTORY] = {JUDGE_CALLER, TLS_AGENCY, check_unsigned},
-    [LIAISON__V1__FRAME__BODY_DIRECTORY] = {JUDGE_CALLER, TLS_AGENCY, check_unsigned},
-    [LIAISON__V1__FRAME__BODY_OPEN] = {JUDGE_CALLER, TLS_AGENCY, check_unsigned},
-    [LIAISON__V1__FRAME__BODY_GRANT] = {JUDGE_CALLER, TLS_AGENCY, check_unsigned},
-    [LIAISON__V1__FRAME__BODY_ACK] = {JUDGE_CALLER, TLS_AGENCY, check_unsigned},
-    [LIAISON__V1__FRAME__BODY_ENTRIES] = {JUDGE_CALLER, TLS_AUDITOR, check_unsigned},
+    [LIAISON__V1__FRAME__BODY_HELLO] = {JUDGE_HELLO, AGENCIES | AUDITORS, NULL},
+    [LIAISON__V1__FRAME__BODY_SUBMIT] = {JUDGE_CALLER, AGENCIES, check_submit},
+    [LIAISON__V1__FRAME__BODY_CHECK] = {JUDGE_CALLER, AGENCIES, check_check},
+    [LIAISON__V1__FRAME__BODY_ACT] = {JUDGE_CALLER, AGENCIES, check_act},
+    [LIAISON__V1__FRAME__BODY_LIST] = {JUDGE_CALLER, AGENCIES, check_unsigned},
+    [LIAISON__V1__FRAME__BODY_HISTORY] = {JUDGE_CALLER, AGENCIES, check_unsigned},
+    [LIAISON__V1__FRAME__BODY_DIRECTORY] = {JUDGE_CALLER, AGENCIES, check_unsigned},
+    [LIAISON__V1__FRAME__BODY_OPEN] = {JUDGE_CALLER, AGENCIES, check_unsigned},
+    [LIAISON__V1__FRAME__BODY_GRANT] = {JUDGE_CALLER, AGENCIES, check_unsigned},
+    [LIAISON__V1__FRAME__BODY_ACK] = {JUDGE_CALLER, AGENCIES, check_unsigned},
+    [LIAISON__V1__FRAME__BODY_PROVE] = {JUDGE_CALLER, AGENCIES | AUDITORS,
+                                        check_unsigned},
+    [LIAISON__V1__FRAME__BODY_COSIGN] = {JUDGE_CALLER, AGENCIES | AUDITORS,
+                                         check_unsigned},
+    [LIAISON__V1__FRAME__BODY_ENTRIES] = {JUDGE_CALLER, AUDITORS, check_unsigned},
+    [LIAISON__V1__FRAME__BODY_SUMMARIZE] = {JUDGE_CALLER, AGENCIES | AUDITORS,
+                                            check_unsigned},
+    [LIAISON__V1__FRAME__BODY_HASHES] = {JUDGE_CALLER, AUDITORS, check_unsigned},
+    [LIAISON__V1__FRAME__BODY_RULE_TEXT] = {JUDGE_CALLER, AUDITORS, check_unsigned},
 };
 
 static const struct body *body_of(const Liaison__V1__Frame *frame)
 {
-    static const struct body NONE = {JUDGE_NOBODY, TLS_BROKER, NULL};
+    static const struct body NONE = {JUDGE_NOBODY, 0, NULL};
     size_t i = (size_t)frame->body_case;
 
     return i < sizeof BODY / sizeof *BODY ? &BODY[i] : &NONE;
@@ -288,10 +298,10 @@ void judge_call(struct judge *j, struct call *c, const struct tls_identity *peer
     struct hearing h = {.j = j, .c = c, .peer = peer, .now_unix_ms = now_unix_ms};
     const struct body *body = body_of(c->frame);
 
-    if (body->role != peer->role)
+    if ((body->roles & 1U << peer->role) == 0)
         c->code =
             deny(&h, LIAISON_ROLE,
-                 body->role == TLS_AUDITOR ? "for auditors only" : "for agencies only");
+                 body->roles == AUDITORS ? "for auditors only" : "for agencies only");
     else
         c->code = body->check(&h);
     if (c->code == LIAISON_OK)

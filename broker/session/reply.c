@@ -17,28 +17,28 @@ struct slice reply_error(struct arena *a, uint64_t id, enum liaison_code code,
     return arena_pack(a, &frame.base);
 }
 
-struct slice reply_welcome(struct arena *a, const struct reply_welcome *w)
+Liaison__V1__Welcome *reply_welcome(struct arena *a, const struct reply_welcome *w)
 {
-    Liaison__V1__Limits limits = LIAISON__V1__LIMITS__INIT;
-    Liaison__V1__Welcome welcome = LIAISON__V1__WELCOME__INIT;
-    Liaison__V1__Frame frame = LIAISON__V1__FRAME__INIT;
+    Liaison__V1__Welcome *welcome = arena_alloc(a, sizeof *welcome);
+    Liaison__V1__Limits *limits = arena_alloc(a, sizeof *limits);
     int64_t left = w->not_after_unix - (int64_t)(w->now_unix_ms / 1000);
 
-    limits.message_bytes = w->message_bytes;
-    limits.window = w->window;
-    limits.sections = w->sections;
-    limits.page = w->page;
-    limits.burst = w->burst;
-    welcome.version = REPLY_VERSION;
-    welcome.network = (char *)(uintptr_t)w->network; /* only read */
-    welcome.broker = (char *)(uintptr_t)w->broker;
-    welcome.limits = &limits;
-    welcome.time_unix_ms = w->now_unix_ms;
-    welcome.certificate_days = left > 0 ? (uint32_t)(left / 86400) : 0;
-    welcome.rule_set =
-        (ProtobufCBinaryData){sizeof w->rule_set, (uint8_t *)(uintptr_t)w->rule_set};
-    frame.id = w->id;
-    frame.body_case = LIAISON__V1__FRAME__BODY_WELCOME;
-    frame.welcome = &welcome;
-    return arena_pack(a, &frame.base);
+    if (welcome == NULL || limits == NULL)
+        return NULL;
+    liaison__v1__welcome__init(welcome);
+    liaison__v1__limits__init(limits);
+    limits->message_bytes = w->message_bytes;
+    limits->window = w->window;
+    limits->sections = w->sections;
+    limits->page = w->page;
+    limits->burst = w->burst;
+    welcome->version = REPLY_VERSION;
+    welcome->network = (char *)(uintptr_t)w->network; /* only read */
+    welcome->broker = (char *)(uintptr_t)w->broker;
+    welcome->limits = limits;
+    welcome->time_unix_ms = w->now_unix_ms;
+    welcome->certificate_days = left > 0 ? (uint32_t)(left / 86400) : 0;
+    welcome->rule_set.data = arena_copy(a, slice(w->rule_set, sizeof w->rule_set));
+    welcome->rule_set.len = sizeof w->rule_set;
+    return welcome->rule_set.data == NULL ? NULL : welcome;
 }

@@ -163,7 +163,6 @@ static void do_open(struct session *s, struct session_cause *cause)
     struct gate *g = s->gate;
     struct call *c = cause->call;
     struct reply_welcome w = {
-        .id = c->frame->id,
         .network = g->network,
         .broker = g->broker,
         .message_bytes = g->set.message_bytes,
@@ -178,8 +177,8 @@ static void do_open(struct session *s, struct session_cause *cause)
     rules_set_id(judge_rules(g->judge), w.rule_set);
     c->kind = CALL_OPENED;
     c->peer = arena_alloc(c->arena, sizeof *c->peer);
-    c->reply = reply_welcome(c->arena, &w);
-    if (c->peer == NULL || c->reply.p == NULL) {
+    c->welcome = reply_welcome(c->arena, &w);
+    if (c->peer == NULL || c->welcome == NULL) {
         call_free(c);
         session_fire(s, EVENT_LOST, (struct session_cause){.code = LIAISON_MEMORY});
         return;
@@ -201,6 +200,9 @@ static size_t answer_charge(const struct session *s, const Liaison__V1__Frame *f
     case LIAISON__V1__FRAME__BODY_DIRECTORY:
     case LIAISON__V1__FRAME__BODY_OPEN:
     case LIAISON__V1__FRAME__BODY_ENTRIES:
+    case LIAISON__V1__FRAME__BODY_PROVE:
+    case LIAISON__V1__FRAME__BODY_HASHES:
+    case LIAISON__V1__FRAME__BODY_RULE_TEXT:
         return s->gate->set.credit_bytes / READS_IN_CREDIT;
     default:
         return 0;

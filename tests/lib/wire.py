@@ -191,9 +191,9 @@ class Member:
     def file(self, name):
         return os.path.join(self.folder, name)
 
-    def session(self, **options):
+    def session(self, hello=None, **options):
         peer = self.connect(**options)
-        peer.hello()
+        peer.welcome = peer.hello(**(hello or {}))
         return peer
 
     def connect(self, greet=True, certificate='sign', **options):
@@ -297,7 +297,7 @@ class Peer:
             context.set_alpn_protocols(list(alpn))
         if pair:
             context.load_cert_chain(*pair)
-        self.last_id, self.bytes, self.pushed = 0, b'', []
+        self.last_id, self.bytes, self.pushed, self.receipts = 0, b'', [], []
         raw = socket.create_connection(('127.0.0.1', port), PATIENCE)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
@@ -385,6 +385,8 @@ class Peer:
                 return frame
             if frame.id == 0 and frame.WhichOneof('body') == 'deliver':
                 self.pushed.append(frame.deliver)
+            elif frame.id == 0 and frame.WhichOneof('body') == 'receipts':
+                self.receipts.append(frame.receipts)
             elif frame.id == 0:
                 raise Closed('the session was ended: %s' % said(frame))
             else:
@@ -393,8 +395,8 @@ class Peer:
     def call(self, **body):
         return self.reply(self.send(**body))
 
-    def hello(self):
-        frame = self.call(hello=pb.Hello(versions=[1], software='tests'))
+    def hello(self, **more):
+        frame = self.call(hello=pb.Hello(versions=[1], software='tests', **more))
         if frame.WhichOneof('body') != 'welcome':
             raise Wrong('Hello was answered %s' % said(frame))
         return frame.welcome
@@ -416,6 +418,18 @@ class Peer:
         frame = self.recv(patience)
         want((frame.id, frame.WhichOneof('body')), (0, 'deliver'), 'a push')
         return frame.deliver
+
+    def receipts_for(self, seqs, patience=None):
+        """Receipts frames until every one of these entries stands in one."""
+        until, missing, frames = time.monotonic() + (PATIENCE if patience is None else patience), set(seqs), []
+        while missing:
+            if not self.receipts:
+                frame = self.recv(max(0.01, until - time.monotonic()))
+                want((frame.id, frame.WhichOneof('body')), (0, 'receipts'), 'a push')
+                self.receipts.append(frame.receipts)
+            frames.append(self.receipts.pop(0))
+            missing -= {i.seq for i in frames[-1].inclusions}
+        return frames
 
     def quiet(self, seconds=0.3):
         """Fails if anything is pushed. A call in between proves that whatever was to come has come."""

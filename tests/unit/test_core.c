@@ -185,20 +185,45 @@ static struct call *next_call(struct rig *r)
     return c;
 }
 
-static void open_session(struct rig *r, uint64_t session, enum tls_role role,
-                         const char *name)
+/* Says Hello as a gate hands it over; returns the Welcome, to be freed. */
+static struct call *open_with(struct rig *r, uint64_t session, enum tls_role role,
+                              const char *name, uint64_t log_size, bool receipts)
 {
+    Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
+    Liaison__V1__Hello hello = LIAISON__V1__HELLO__INIT;
     struct call *c = call_new(CALL_OPENED, session);
+    uint32_t version = 1;
+    const void *frame;
 
+    hello.versions = &version;
+    hello.n_versions = 1;
+    hello.log_size = log_size;
+    hello.receipts = receipts;
+    f.id = c->frame_id = ++r->frame_id;
+    f.body_case = LIAISON__V1__FRAME__BODY_HELLO;
+    f.hello = &hello;
+    assert_int_equal(valid_decode(&liaison__v1__frame__descriptor,
+                                  arena_pack(c->arena, &f.base), c->arena, &frame),
+                     LIAISON_OK);
+    c->frame = frame;
+    c->welcome = arena_alloc(c->arena, sizeof *c->welcome);
+    liaison__v1__welcome__init(c->welcome);
+    c->welcome->version = 1;
     c->peer = arena_zero(c->arena, sizeof *c->peer);
     c->peer->role = role;
     snprintf(c->peer->name, sizeof c->peer->name, "%s", name);
-    c->reply = slice(arena_copy(c->arena, slice("\x08\x01", 2)), 2);
     assert_int_equal(call_send(r->gate, c), LIAISON_OK);
     c = next_call(r);
     assert_non_null(c);
     assert_int_equal(c->kind, CALL_ANSWER);
-    call_free(c);
+    assert_int_equal(c->frame->body_case, LIAISON__V1__FRAME__BODY_WELCOME);
+    return c;
+}
+
+static void open_session(struct rig *r, uint64_t session, enum tls_role role,
+                         const char *name)
+{
+    call_free(open_with(r, session, role, name, 0, false));
 }
 
 static void close_session(struct rig *r, uint64_t session)

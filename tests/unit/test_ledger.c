@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "proto/commit.h"
+#include "proto/merkle.h"
 #include "proto/valid.h"
 
 struct rig {
@@ -53,12 +54,16 @@ static const Liaison__V1__LedgerEntry *decode(struct rig *r, struct slice bytes)
     return m;
 }
 
-static const struct ledger_place PLACE = {.seq = 7,
+static const uint8_t COUNTER_OPENING[32] = "the key of its counterpart alone";
+
+static const struct ledger_place PLACE = {.log = 2,
+                                          .seq = 7,
                                           .time_ns = 1795420800000000000,
                                           .clock = LIAISON__V1__CLOCK__CLOCK_SYNCED,
                                           .agency_counter = 3,
                                           .counterpart_counter = 4,
-                                          .opening = OPENING};
+                                          .opening = OPENING,
+                                          .counter_opening = COUNTER_OPENING};
 
 static struct slice id_of(uint8_t first)
 {
@@ -150,24 +155,101 @@ static void commitments_open_to_their_value_and_to_no_other(void **state)
     const struct {
         enum commit_field field;
         struct slice value;
+        const uint8_t *opening;
     } ROWS[] = {
-        {COMMIT_OFFICER, slice_text("0042")},
-        {COMMIT_CASE, f.case_id},
-        {COMMIT_COUNTERPART_COUNTER, {COUNTER, 8}},
-        {COMMIT_CONTENT, slice_text("signed bytes")},
-        {COMMIT_RETURNED, slice_text("bytes that left")},
+        {COMMIT_OFFICER, slice_text("0042"), OPENING},
+        {COMMIT_CASE, f.case_id, OPENING},
+        {COMMIT_COUNTERPART_COUNTER, {COUNTER, 8}, COUNTER_OPENING},
+        {COMMIT_CONTENT, slice_text("signed bytes"), OPENING},
+        {COMMIT_RETURNED, slice_text("bytes that left"), OPENING},
     };
     struct slice out;
     assert_int_equal(ledger_entry(r->h, r->a, &f, &PLACE, &out), LIAISON_OK);
     const Liaison__V1__LedgerEntry *e = decode(r, out);
     enum { N = sizeof ROWS / sizeof *ROWS };
     for (size_t i = 0; i < N; i++) {
-        assert_true(commit_check(r->h, OPENING, ROWS[i].field, ROWS[i].value, e));
+        const uint8_t *opening = ROWS[i].opening;
+
+        assert_true(commit_check(r->h, opening, ROWS[i].field, ROWS[i].value, e));
         assert_false(commit_check(r->h, OTHER_OPENING, ROWS[i].field, ROWS[i].value, e));
         assert_false(
-            commit_check(r->h, OPENING, ROWS[i].field, ROWS[(i + 1) % N].value, e));
+            commit_check(r->h, opening, ROWS[i].field, ROWS[(i + 1) % N].value, e));
         assert_null(memmem(out.p, out.n, ROWS[i].value.p, ROWS[i].value.n));
     }
+}
+
+/* Whoever may know the counterpart's counter need not be able to guess at the officer. */
+static void the_counterparts_counter_has_a_key_of_its_own(void **state)
+{
+    struct rig *r = *state;
+    struct ledger_fact f = full_fact();
+    static const uint8_t COUNTER[8] = {0, 0, 0, 0, 0, 0, 0, 4};
+    struct slice out;
+
+    assert_int_equal(ledger_entry(r->h, r->a, &f, &PLACE, &out), LIAISON_OK);
+    const Liaison__V1__LedgerEntry *e = decode(r, out);
+
+    assert_false(commit_check(r->h, OPENING, COMMIT_COUNTERPART_COUNTER, slice(COUNTER, 8), e));
+    assert_false(commit_check(r->h, COUNTER_OPENING, COMMIT_OFFICER, slice_text("0042"), e));
+}
+
+static void a_summary_says_of_each_party_its_counter_and_no_other(void **state)
+{
+    struct rig *r = *state;
+    static const struct {
+        const char *party;
+        uint64_t counter;
+        uint8_t opening[32];
+    } PARTIES[] = {{"fr/lyon/prison", 12, {1}}, {"fr/lyon/probation", 0, {2}}};
+    uint8_t room[2][32];
+    ProtobufCBinaryData list[2];
+    struct slice out;
+
+    for (size_t i = 0; i < 2; i++) {
+        commit_summary(r->h, PARTIES[i].opening, PARTIES[i].party, PARTIES[i].counter, room[i]);
+        list[i] = (ProtobufCBinaryData){32, room[i]};
+    }
+    const struct ledger_fact f = {.event = LIAISON__V1__EVENT__EVENT_SUMMARY,
+                                  .operation = LIAISON__V1__OPERATION__OPERATION_NONE,
+                                  .count = 2,
+                                  .summary = list,
+                                  .n_summary = 2};
+
+    assert_int_equal(ledger_entry(r->h, r->a, &f, &PLACE, &out), LIAISON_OK);
+    const Liaison__V1__LedgerEntry *e = decode(r, out);
+
+    for (size_t i = 0; i < 2; i++) {
+        const uint8_t *opening = PARTIES[i].opening;
+
+        assert_true(commit_in_summary(r->h, opening, PARTIES[i].party, PARTIES[i].counter, e));
+        assert_false(commit_in_summary(r->h, opening, PARTIES[i].party, PARTIES[i].counter + 1, e));
+        assert_false(commit_in_summary(r->h, opening, PARTIES[1 - i].party, PARTIES[i].counter, e));
+        assert_false(commit_in_summary(r->h, OPENING, PARTIES[i].party, PARTIES[i].counter, e));
+    }
+}
+
+static void the_second_look_sees_the_same_leaf_and_every_changed_bit(void **state)
+{
+    struct rig *r = *state;
+    struct ledger_fact f = full_fact();
+    struct ledger_second *second = ledger_second_new();
+    uint8_t leaf[32], again[32];
+    struct slice out;
+
+    assert_non_null(second);
+    assert_int_equal(ledger_entry(r->h, r->a, &f, &PLACE, &out), LIAISON_OK);
+    merkle_leaf(r->h, out, leaf);
+    ledger_second_leaf(second, out, again);
+    assert_memory_equal(leaf, again, 32);
+    for (size_t bit = 0; bit < 8 * out.n; bit++) {
+        ((uint8_t *)(uintptr_t)out.p)[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        ledger_second_leaf(second, out, again);
+        assert_memory_not_equal(leaf, again, 32);
+        ((uint8_t *)(uintptr_t)out.p)[bit / 8] ^= (uint8_t)(1 << bit % 8);
+    }
+    ledger_second_leaf(second, slice(out.p, LEDGER_ENTRY_MAX + 1), again);
+    assert_memory_not_equal(leaf, again, 32);
+    ledger_second_free(second);
 }
 
 static void an_absent_field_takes_no_byte(void **state)
@@ -185,7 +267,7 @@ static void an_absent_field_takes_no_byte(void **state)
     struct slice out;
     assert_int_equal(ledger_entry(r->h, r->a, &f, &p, &out), LIAISON_OK);
     const Liaison__V1__LedgerEntry *e = decode(r, out);
-    /* version, time, clock, nonce, event, verdict, operation; nothing of the other 23 */
+    /* version, time, clock, nonce, event, verdict, operation; nothing of the other 26 */
     assert_int_equal(out.n, 2 + 2 + 2 + 18 + 2 + 2 + 2);
     assert_int_equal(e->seq, 0);
     assert_int_equal(e->verdict, LIAISON__V1__VERDICT__VERDICT_DONE);
@@ -258,7 +340,7 @@ static void any_field_may_be_absent(void **state)
             p.agency_counter = 0;
             break;
         case 17:
-            p.counterpart_counter = 0;
+            p.counter_opening = NULL;
             break;
         case 18:
             f.code = LIAISON_OK;
@@ -339,6 +421,9 @@ int main(void)
     static const struct CMUnitTest TESTS[] = {
         RIGGED(every_field_of_the_fact_is_in_the_entry),
         RIGGED(commitments_open_to_their_value_and_to_no_other),
+        RIGGED(the_counterparts_counter_has_a_key_of_its_own),
+        RIGGED(a_summary_says_of_each_party_its_counter_and_no_other),
+        RIGGED(the_second_look_sees_the_same_leaf_and_every_changed_bit),
         RIGGED(an_absent_field_takes_no_byte),
         RIGGED(any_field_may_be_absent),
         RIGGED(nonces_differ),

@@ -184,10 +184,23 @@ static struct slice pack_reply(struct rig *r, struct call *c, uint64_t id)
     return arena_pack(c->arena, &frame.base);
 }
 
+/* The core's part of a Welcome: nothing is signed yet. */
+static struct slice pack_welcome(const struct call *c)
+{
+    Liaison__V1__Frame frame = LIAISON__V1__FRAME__INIT;
+
+    frame.id = c->frame_id;
+    frame.body_case = LIAISON__V1__FRAME__BODY_WELCOME;
+    frame.welcome = c->welcome;
+    return arena_pack(c->arena, &frame.base);
+}
+
 static void answer(struct rig *r, void *pair, struct call *c)
 {
     if (c->kind == CALL_FRAME)
         c->reply = pack_reply(r, c, c->frame_id);
+    else
+        c->reply = pack_welcome(c);
     c->kind = CALL_ANSWER;
     c->next = NULL;
     assert_int_equal(call_send(pair, c), LIAISON_OK);
