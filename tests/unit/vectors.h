@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* Puts numbers beyond jansson's 63 bits in quotes. Returns the length; `quoted` has room for twice the text. */
-static size_t quote_big_numbers(const char *text, char *quoted)
+static inline size_t quote_big_numbers(const char *text, char *quoted)
 {
     size_t n = 0;
 
@@ -26,7 +26,7 @@ static size_t quote_big_numbers(const char *text, char *quoted)
     return n;
 }
 
-static json_t *load(const char *path)
+static inline json_t *load(const char *path)
 {
     FILE *f = fopen(path, "r");
     char *text, *quoted;
@@ -50,7 +50,7 @@ static json_t *load(const char *path)
     return v;
 }
 
-static const json_t *member(const json_t *o, const char *key)
+static inline const json_t *member(const json_t *o, const char *key)
 {
     const json_t *v = json_object_get(o, key);
 
@@ -58,7 +58,7 @@ static const json_t *member(const json_t *o, const char *key)
     return v;
 }
 
-static const char *text(const json_t *o, const char *key)
+static inline const char *text(const json_t *o, const char *key)
 {
     const char *s = json_string_value(member(o, key));
 
@@ -67,7 +67,7 @@ static const char *text(const json_t *o, const char *key)
 }
 
 /* A number, in quotes or not. */
-static uint64_t number(const json_t *o, const char *key)
+static inline uint64_t number(const json_t *o, const char *key)
 {
     const json_t *v = member(o, key);
 
@@ -75,12 +75,12 @@ static uint64_t number(const json_t *o, const char *key)
                              : (uint64_t)json_integer_value(v);
 }
 
-static bool accepts(const json_t *o, const char *key)
+static inline bool accepts(const json_t *o, const char *key)
 {
     return strcmp(text(o, key), "accept") == 0;
 }
 
-static size_t unhex(const char *hex, uint8_t *out, size_t room)
+static inline size_t unhex(const char *hex, uint8_t *out, size_t room)
 {
     size_t n = strlen(hex) / 2;
 
@@ -94,7 +94,7 @@ static size_t unhex(const char *hex, uint8_t *out, size_t room)
     return n;
 }
 
-static void hex_of(const uint8_t *p, size_t n, char *out)
+static inline void hex_of(const uint8_t *p, size_t n, char *out)
 {
     for (size_t i = 0; i < n; i++)
         snprintf(out + 2 * i, 3, "%02x", p[i]);
