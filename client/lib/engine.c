@@ -228,7 +228,8 @@ static enum liaison_code lost(struct liaison *l, enum liaison_code code, const c
     e->reconnect_at_ms = now_ms + pause_ms(l, e->failures);
     if (e->failures < 16)
         e->failures++;
-    e->evidence = code == LIAISON_FORK || code == LIAISON_PROOF || code == LIAISON_SIGNATURE;
+    e->evidence = code == LIAISON_FORK || code == LIAISON_PROOF ||
+                  code == LIAISON_SIGNATURE || code == LIAISON_MALFORMED;
     if (err_retry(code) != RETRY_NEVER)
         return LIAISON_OK;
     return lib_fail(l, code, "%s", text);

@@ -414,7 +414,8 @@ static void play_prove(struct peer *p)
     prove_next(p, s->log);
     s->witnessed_s = (uint64_t)time(NULL);
     fake_log_fill(s->log, 1, 1);
-    prove_next(p, s->log);
+    prove_next(p, s->log); /* under a witnessed checkpoint */
+    prove_next(p, s->log); /* which extends what was seen */
     peer_drain(p);
 }
 
@@ -446,7 +447,8 @@ static void what_is_not_pushed_is_asked_for_and_asked_again_for_witnesses(void *
     liaison_referral_free(referral);
     finish(r);
     assert_int_equal(s->wanted[0], 5);
-    assert_int_equal(s->wanted[1], 7);
+    assert_int_equal(s->wanted[1], 0);
+    assert_int_equal(s->wanted[2], 7);
 }
 
 static void play_cut(struct peer *p)
@@ -924,6 +926,167 @@ static void a_later_log_of_the_policy_follows_and_an_earlier_one_does_not(void *
 
 /* ---------------------------------------------------------------- calls */
 
+enum { C_GOOD, C_WRONG, C__COUNT };
+
+static const uint8_t RULE_SET[32] = {0xb6};
+static const char RULES[] = "keep 2y\n";
+
+/* Answers every call about the log, rightly or not. */
+static void answer_about_log(struct peer *p, const Liaison__V1__Frame *f)
+{
+    struct scene *s = scene(p);
+    Liaison__V1__Frame out = LIAISON__V1__FRAME__INIT;
+    Liaison__V1__Summary summary = LIAISON__V1__SUMMARY__INIT;
+    Liaison__V1__HashPage page = LIAISON__V1__HASH_PAGE__INIT;
+    Liaison__V1__RuleText rules = LIAISON__V1__RULE_TEXT__INIT;
+    Liaison__V1__Entries entries = LIAISON__V1__ENTRIES__INIT;
+    Liaison__V1__Counter counter = LIAISON__V1__COUNTER__INIT, *counters[] = {&counter};
+    Liaison__V1__LedgerEntry e = LIAISON__V1__LEDGER_ENTRY__INIT;
+    uint8_t packed[512], commitment[32], number[8] = {0, 0, 0, 0, 0, 0, 0, 9}, id[32];
+    ProtobufCBinaryData one[1];
+
+    e.version = 1;
+    e.seq = 4;
+    if (f->body_case == BODY(SUMMARIZE)) {
+        commit_summary(p->s->hash, SCRIPT_OPENING, "fr/probation", 9, commitment);
+        one[0] = script_bytes(commitment, 32);
+        e.event = LIAISON__V1__EVENT__EVENT_SUMMARY;
+        e.n_summary = 1;
+        e.summary = one;
+        summary.counter = s->wrong ? 8 : 9;
+        summary.opening = script_bytes(SCRIPT_OPENING, 32);
+        summary.entry = script_bytes(packed, liaison__v1__ledger_entry__pack(&e, packed));
+        out.body_case = BODY(SUMMARY);
+        out.summary = &summary;
+    } else if (f->body_case == BODY(HASHES)) {
+        page.hashes = script_bytes(s->log->leaves, f->hashes->limit * HASH_BYTES - (s->wrong ? 1 : 0));
+        out.body_case = BODY(HASH_PAGE);
+        out.hash_page = &page;
+    } else if (f->body_case == BODY(RULE_TEXT)) {
+        hash_sha256(p->s->hash, &(struct slice){(const uint8_t *)RULES, sizeof RULES - 1}, 1, id);
+        rules.rule_set = script_bytes(s->wrong ? RULE_SET : id, 32);
+        rules.text = script_bytes(RULES, sizeof RULES - 1);
+        out.body_case = BODY(RULE_TEXT_PAGE);
+        out.rule_text_page = &rules;
+    } else if (f->body_case == BODY(ENTRIES)) {
+        commit_make(p->s->hash, SCRIPT_OPENING, COMMIT_COUNTERPART_COUNTER, slice(number, 8), commitment);
+        e.event = LIAISON__V1__EVENT__EVENT_SUBMIT;
+        e.agency = (char *)(uintptr_t) "fr/prison";
+        e.counterpart = (char *)(uintptr_t) "fr/probation";
+        e.counterpart_counter_commitment = script_bytes(commitment, 32);
+        one[0] = script_bytes(packed, liaison__v1__ledger_entry__pack(&e, packed));
+        counter.seq = 4;
+        counter.counter = s->wrong ? 8 : 9;
+        counter.opening = script_bytes(SCRIPT_OPENING, 32);
+        entries.n_entries = entries.n_counters = 1;
+        entries.entries = one;
+        entries.counters = counters;
+        out.body_case = BODY(ENTRIES_PAGE);
+        out.entries_page = &entries;
+    } else {
+        peer_done(p, f->id);
+        return;
+    }
+    peer_send(p, f->id, &out);
+}
+
+static void play_about_log(struct peer *p)
+{
+    Liaison__V1__Frame *f;
+
+    if (!welcome_of(p, scene(p)->log))
+        return;
+    while ((f = peer_read(p)) != NULL) {
+        if (f->body_case == BODY(PROVE))
+            prove_of(p, scene(p)->log, f, 0);
+        else
+            answer_about_log(p, f);
+        liaison__v1__frame__free_unpacked(f, NULL);
+    }
+}
+
+static void what_auditors_are_told_is_checked(void **state)
+{
+    struct rig *r = *state;
+    struct scene *s = r->own;
+    struct liaison_answer *a;
+    uint8_t id[32];
+
+    hash_sha256(s->log->hash, &(struct slice){(const uint8_t *)RULES, sizeof RULES - 1}, 1, id);
+    for (s->wrong = C_GOOD; s->wrong < C__COUNT; s->wrong++) {
+        enum liaison_code want = s->wrong ? LIAISON_SIGNATURE : LIAISON_OK;
+        struct liaison_query *q = NULL;
+        uint64_t seq = 0, counter = 0;
+        size_t n = 0;
+
+        connect_again(r, play_about_log, LIAISON_OK);
+        a = NULL;
+        assert_int_equal(liaison_summarize(r->l, "fr/probation", &a), want);
+        if (!s->wrong)
+            assert_int_equal(liaison_answer_count(a), 9);
+        assert_string_equal(liaison_answer_kind(a), "summary");
+        liaison_answer_free(a);
+        a = NULL;
+        assert_int_equal(liaison_hashes(r->l, 0, 0, 4, &a), want);
+        if (!s->wrong)
+            assert_memory_equal(liaison_answer_bytes(a, &n), s->log->leaves, 4 * HASH_BYTES);
+        liaison_answer_free(a);
+        a = NULL;
+        assert_int_equal(liaison_rule_text(r->l, s->wrong ? RULE_SET : id, &a), want);
+        if (!s->wrong)
+            assert_memory_equal(liaison_answer_bytes(a, &n), RULES, sizeof RULES - 1);
+        liaison_answer_free(a);
+        a = NULL;
+        assert_int_equal(liaison_query_new(r->l, "entries", &q), LIAISON_OK);
+        assert_int_equal(liaison_query_set(q, "agency", "fr/probation"), LIAISON_OK);
+        assert_int_equal(liaison_query_next(q, &a), want);
+        if (!s->wrong) {
+            assert_int_equal(liaison_answer_counter(a, 0, &seq, &counter), 1);
+            assert_int_equal(seq, 4);
+            assert_int_equal(counter, 9);
+            assert_int_equal(liaison_answer_counter(a, 1, &seq, &counter), 0);
+        }
+        liaison_answer_free(a);
+        liaison_query_free(q);
+        assert_int_equal(liaison_cosign(r->l, "note", 4), LIAISON_OK);
+        finish(r);
+    }
+}
+
+static void a_proof_is_verified_from_what_was_seen_on(void **state)
+{
+    struct rig *r = *state;
+    struct scene *s = r->own;
+    struct liaison_answer *a = NULL;
+    Liaison__V1__LedgerEntry e = LIAISON__V1__LEDGER_ENTRY__INIT;
+    uint8_t entry[64];
+    const uint64_t seqs[] = {2, 5};
+    size_t n;
+
+    e.version = 1;
+    e.seq = 5;
+    e.log = 1;
+    n = liaison__v1__ledger_entry__pack(&e, entry);
+    fake_log_add(s->log, slice(entry, n));
+    connect_again(r, play_about_log, LIAISON_OK);
+    assert_int_equal(liaison_prove(r->l, seqs, 2, 0, 0, &a), LIAISON_OK);
+    assert_int_equal(liaison_answer_verified(a), 1);
+    assert_int_equal(liaison_answer_includes(r->l, a, entry, n), 1);
+    entry[1] ^= 1;
+    assert_int_equal(liaison_answer_includes(r->l, a, entry, n), 0);
+    liaison_answer_free(a);
+    a = NULL;
+    assert_int_equal(liaison_prove(r->l, NULL, 0, 3, 0, &a), LIAISON_OK); /* nobody here knows the root of 3 */
+    assert_int_equal(liaison_answer_verified(a), 0);
+    liaison_answer_free(a);
+    a = NULL;
+    assert_int_equal(liaison_checkpoint(r->l, &a), LIAISON_OK);
+    struct fake_note note = fake_log_note(s->log, 6, 0);
+
+    assert_memory_equal(liaison_answer_note(a, &n), note.bytes, note.n);
+    liaison_answer_free(a);
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN); /* plays write to clients that have gone */
@@ -943,6 +1106,8 @@ int main(void)
         TEST(what_cannot_be_remembered_or_believed_is_said_before_connecting),
         TEST(two_processes_share_what_was_seen),
         TEST(two_processes_that_were_shown_two_logs_find_it_out),
+        TEST(what_auditors_are_told_is_checked),
+        TEST(a_proof_is_verified_from_what_was_seen_on),
         TEST(a_later_log_of_the_policy_follows_and_an_earlier_one_does_not),
     };
 #undef TEST
