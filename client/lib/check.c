@@ -157,34 +157,16 @@ const char *check_counters(struct hash *h, const struct liaison_answer *a, const
     return next == page->n_counters ? NULL : "a counter: its entry is not on the page";
 }
 
-/* HMAC-SHA256(opening, "liaison/1 commitment\n" || 31 || length || name || counter). Source: PROTOCOL.md, "Summaries". */
-static void summary_commitment(struct hash *h, const uint8_t opening[32], const char *name,
-                               uint64_t counter, uint8_t out[32])
-{
-    uint8_t head[6], number[8];
-
-    be16_put(head, 31);
-    be32_put(head + 2, (uint32_t)(strlen(name) + sizeof number));
-    be64_put(number, counter);
-    hash_hmac(h, opening,
-              (struct slice[]){slice_text("liaison/1 commitment\n"), {head, sizeof head},
-                               slice_text(name), {number, sizeof number}},
-              4, out);
-}
-
 const char *check_summary(struct hash *h, const struct liaison_answer *a, const char *agency)
 {
     const Liaison__V1__Summary *s = a->frame->summary;
     const Liaison__V1__LedgerEntry *e = a->entry;
-    uint8_t want[32];
 
     if (e == NULL || e->event != LIAISON__V1__EVENT__EVENT_SUMMARY)
         return "the entry: it is no summary";
     if (s->opening.len != 32)
         return "the opening";
-    summary_commitment(h, s->opening.data, agency, s->counter, want);
-    for (size_t i = 0; i < e->n_summary; i++)
-        if (is(e->summary[i], want, sizeof want))
-            return NULL;
-    return "the count: the entry does not commit to it";
+    return commit_in_summary(h, s->opening.data, agency, s->counter, e)
+               ? NULL
+               : "the count: the entry does not commit to it";
 }

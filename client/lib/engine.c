@@ -228,6 +228,8 @@ static enum liaison_code lost(struct liaison *l, enum liaison_code code, const c
     e->reconnect_at_ms = now_ms + pause_ms(l, e->failures);
     if (e->failures < 16)
         e->failures++;
+    e->evidence = code == LIAISON_FORK || code == LIAISON_PROOF ||
+                  code == LIAISON_SIGNATURE || code == LIAISON_MALFORMED;
     if (err_retry(code) != RETRY_NEVER)
         return LIAISON_OK;
     return lib_fail(l, code, "%s", text);
@@ -825,6 +827,7 @@ static enum liaison_code look(struct liaison *l, const struct goal *g, enum liai
     }
     if (g->kind == GOAL_MET && g->met(l, g->arg))
         return LIAISON_OK;
+    e->evidence = e->evidence && code == LIAISON_OK;
     if (code != LIAISON_OK)
         return code;
     if (g->kind == GOAL_OPEN && e->talk == TALK_OPEN)
@@ -836,6 +839,12 @@ static enum liaison_code look(struct liaison *l, const struct goal *g, enum liai
     return LIAISON_BUSY;
 }
 
+/* What came behind an answer that was fetched first. */
+static enum liaison_code tell(struct liaison *l)
+{
+    return lib_fail(l, l->engine.trouble, "%s", l->engine.trouble_text);
+}
+
 /* Turns until the goal is met or `until_ms` is over (LIAISON_TIMEOUT). */
 static enum liaison_code run(struct liaison *l, struct goal g, int64_t until_ms,
                              struct liaison_answer **answer)
@@ -845,7 +854,7 @@ static enum liaison_code run(struct liaison *l, struct goal g, int64_t until_ms,
     for (;;) {
         int64_t now_ms = lib_mono_ms();
 
-        code = look(l, &g, turn(l, now_ms), answer);
+        code = look(l, &g, l->engine.evidence ? tell(l) : turn(l, now_ms), answer);
         if (code != LIAISON_BUSY)
             break;
         if (now_ms >= until_ms) {

@@ -74,6 +74,7 @@ struct engine {
     int64_t reconnect_at_ms; /* monotonic */
     enum liaison_code trouble;
     char trouble_text[LINK_WHY];
+    bool evidence; /* trouble is something that a caller must be told of, whatever was answered before it */
     uint32_t watched; /* what epoll watches the socket for; 0: not yet */
     unsigned watched_socket;
 };

@@ -151,6 +151,98 @@ enum liaison_code ledger_prove(struct liaison *l, const uint64_t *seqs, size_t n
     return code == LIAISON_BUSY ? lib_fail(l, LIAISON_TIMEOUT, "no proof came in time that fits what was seen") : code;
 }
 
+/* Does what was seen extend `note`, or the other way round? The broker proves it. LIAISON_BUSY: it proved something else. */
+static enum liaison_code link_note(struct liaison *l, struct log_note *note, int64_t until_ms)
+{
+    Liaison__V1__Prove prove = LIAISON__V1__PROVE__INIT;
+    struct log_note *seen = log_share(l->log.seen), *shown = NULL;
+    struct liaison_answer *a = NULL;
+    bool grows = seen == NULL || note->what.checkpoint.size >= seen->what.checkpoint.size;
+    const struct log_note *lower = grows ? seen : note, *upper = grows ? note : seen;
+    enum liaison_code code;
+
+    prove.old_size = lower == NULL ? 0 : lower->what.checkpoint.size;
+    prove.size = upper->what.checkpoint.size;
+    code = prove_call(l, &prove, until_ms, &a);
+    if (code != LIAISON_OK)
+        goto out;
+    const Liaison__V1__Proof *p = a->frame->proof;
+    struct slice proof = slice(p->consistency.data, p->consistency.len);
+
+    code = log_judge(l, slice(p->checkpoint.data, p->checkpoint.len), &shown);
+    if (code == LIAISON_OK)
+        code = log_link(l, lower, upper, shown, proof);
+    if (code == LIAISON_OK && grows)
+        code = log_grow(l, seen, note, proof);
+    if (code == LIAISON_FORK)
+        engine_hang_up(l);
+    if (code != LIAISON_OK && code != LIAISON_BUSY)
+        (void)lib_fail(l, code, "%s", l->log.why);
+out:
+    liaison_answer_free(a);
+    log_note_free(seen);
+    log_note_free(shown);
+    return code;
+}
+
+/* Takes: *answer on error. */
+static enum liaison_code prove_witnessed_once(struct liaison *l, uint64_t seq, int64_t until_ms,
+                                              struct liaison_answer **answer)
+{
+    Liaison__V1__Prove prove = LIAISON__V1__PROVE__INIT;
+    struct log_note *note = NULL;
+    struct liaison_answer *a = NULL;
+    enum liaison_code code;
+
+    prove.seqs = &seq;
+    prove.n_seqs = 1;
+    prove.size = seq + 1;
+    prove.witnessed = true;
+    code = prove_call(l, &prove, until_ms, &a);
+    if (code != LIAISON_OK)
+        goto out;
+    code = log_judge(l, slice(a->frame->proof->checkpoint.data, a->frame->proof->checkpoint.len), &note);
+    if (code != LIAISON_OK)
+        (void)lib_fail(l, code, "%s", l->log.why);
+    else
+        code = link_note(l, note, until_ms);
+    if (code == LIAISON_OK) {
+        a->note = log_share(note);
+        *answer = a;
+        a = NULL; /* handed over */
+    }
+out:
+    log_note_free(note);
+    liaison_answer_free(a);
+    return code;
+}
+
+enum liaison_code ledger_prove_witnessed(struct liaison *l, uint64_t seq, int64_t until_ms,
+                                         struct liaison_answer **answer)
+{
+    enum liaison_code code = engine_until(l, is_open, NULL, until_ms);
+
+    if (code == LIAISON_OK)
+        do
+            code = prove_witnessed_once(l, seq, until_ms, answer);
+        while (code == LIAISON_BUSY && lib_mono_ms() < until_ms);
+    return code == LIAISON_BUSY ? lib_fail(l, LIAISON_TIMEOUT, "no proof came in time that fits what was seen") : code;
+}
+
+static bool never(struct liaison *l, void *arg)
+{
+    (void)l;
+    (void)arg;
+    return false;
+}
+
+enum liaison_code ledger_pause(struct liaison *l, int64_t until_ms)
+{
+    enum liaison_code code = engine_until(l, never, NULL, until_ms);
+
+    return code == LIAISON_TIMEOUT ? LIAISON_OK : code;
+}
+
 /* Hands the answer over, or releases it. */
 static enum liaison_code hand_over(enum liaison_code code, struct liaison_answer *a,
                                    struct liaison_answer **answer)

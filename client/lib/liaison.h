@@ -454,8 +454,9 @@ LIAISON_API enum liaison_code liaison_receipt_claim(struct liaison *l,
                                                     struct liaison_receipt **receipt);
 
 /* True afterwards: the receipt stands, verified, under a checkpoint that extends what was seen. Takes what came by itself or asks the
- * broker; of a receipt that stands already: asks for the newest checkpoint, whose cosignatures may be more. timeout_ms 0: only
- * what has come. Errors: LIAISON_TIMEOUT (not yet: it stays as it was), LIAISON_CONFIG, LIAISON_PROOF, those of all calls that wait. */
+ * broker; a receipt that stands already is put under the newest checkpoint that the broker's quorum of witnesses has cosigned.
+ * timeout_ms 0: only what has come. Errors: LIAISON_TIMEOUT (not yet: it stays as it was), LIAISON_CONFIG, LIAISON_PROOF, those of
+ * all calls that wait. */
 LIAISON_API enum liaison_code liaison_receipt_prove(struct liaison *l,
                                                     struct liaison_receipt *receipt,
                                                     int timeout_ms);

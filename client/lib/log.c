@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "client/lib/file.h"
+#include "client/lib/disk.h"
 #include "client/lib/inner.h"
 #include "client/lib/words.h"
 
@@ -168,9 +168,9 @@ static const char *keep_evidence(struct liaison *l, const struct log_note *seen,
     for (size_t i = 0; i < proof.n; i++)
         n += (size_t)snprintf(text + n, room - n, "%02x", proof.p[i]);
     n += (size_t)snprintf(text + n, room - n, "\n");
-    if (file_read(path, LOG_EVIDENCE_MAX, &there, &there_n) == LIAISON_TOO_LARGE)
+    if (disk_read(path, LOG_EVIDENCE_MAX, &there, &there_n) == LIAISON_TOO_LARGE)
         there_n = LOG_EVIDENCE_MAX;
-    if (there_n + n <= LOG_EVIDENCE_MAX && file_append(path, slice(text, n)) == LIAISON_OK)
+    if (there_n + n <= LOG_EVIDENCE_MAX && disk_append(path, slice(text, n)) == LIAISON_OK)
         kept = path;
     else if (there_n > 0)
         kept = path; /* as much of it as is kept is there already */
@@ -231,6 +231,14 @@ enum liaison_code log_grow(struct liaison *l, struct log_note *from, struct log_
     return LIAISON_OK;
 }
 
+enum liaison_code log_link(struct liaison *l, const struct log_note *lower, const struct log_note *upper,
+                           const struct log_note *shown, struct slice proof)
+{
+    if (!same(shown, upper))
+        return LIAISON_BUSY;
+    return log_extends(l, lower, upper, proof) ? LIAISON_OK : forked(l, lower, upper, proof);
+}
+
 /* ---------------------------------------------------------------- files */
 
 /* Reads a file of the profile. *bytes stays NULL if it is not there and may be missing. */
@@ -238,7 +246,7 @@ static enum liaison_code read_setting(struct liaison *l, enum setting s, size_t 
                                       bool missing_is_fine, uint8_t **bytes, size_t *len)
 {
     const char *path = lib_setting(l, s);
-    enum liaison_code code = path[0] == '\0' ? LIAISON_NOT_FOUND : file_read(path, max, bytes, len);
+    enum liaison_code code = path[0] == '\0' ? LIAISON_NOT_FOUND : disk_read(path, max, bytes, len);
 
     if (code == LIAISON_NOT_FOUND && missing_is_fine)
         return LIAISON_OK;
@@ -269,7 +277,7 @@ static size_t first_note(struct slice bytes)
 {
     static const char SIGNATURE[] = "\n\n\xe2\x80\x94 ";
     const char *all = (const char *)bytes.p;
-    const char *at = bytes.n == 0 ? NULL : strstr(all, SIGNATURE); /* file_read() put a NUL behind */
+    const char *at = bytes.n == 0 ? NULL : strstr(all, SIGNATURE); /* disk_read() put a NUL behind */
 
     if (at == NULL)
         return 0;
@@ -384,14 +392,14 @@ void log_drop(struct liaison *l)
 static enum liaison_code keep_earlier(const struct liaison *l, const char *path)
 {
     const struct log_view *v = &l->log;
-    char aside[FILE_PATH];
+    char aside[DISK_PATH];
     uint64_t number = 0;
 
     if (v->kept == NULL || !later_log(v->kept, v->seen))
         return LIAISON_OK;
     (void)number_of(v->kept->what.checkpoint.origin, &number);
     snprintf(aside, sizeof aside, "%s.%llu", path, (unsigned long long)number);
-    return file_replace(aside, slice(v->kept->bytes, v->kept->len));
+    return disk_replace(aside, slice(v->kept->bytes, v->kept->len));
 }
 
 /* Under the lock: writes ours over what we know, or takes up what another process has put there. */
@@ -406,7 +414,7 @@ static enum liaison_code save_locked(struct liaison *l, const char *path)
     if (there == NULL || there == v->kept || same(there, v->seen)) {
         code = keep_earlier(l, path);
         if (code == LIAISON_OK)
-            code = file_replace(path, slice(v->seen->bytes, v->seen->len));
+            code = disk_replace(path, slice(v->seen->bytes, v->seen->len));
         if (code == LIAISON_OK)
             put(&v->kept, v->seen);
         else
@@ -431,10 +439,10 @@ enum liaison_code log_save(struct liaison *l)
         v->unsaved = false;
         return LIAISON_OK;
     }
-    int lock = file_lock(path);
+    int lock = disk_lock(path);
     enum liaison_code code = save_locked(l, path);
 
-    file_unlock(lock);
+    disk_unlock(lock);
     v->save_at_ms = lib_mono_ms() + LOG_SAVE_MS;
     return code;
 }
@@ -487,15 +495,15 @@ enum liaison_code log_reconcile(struct liaison *l, const struct log_note *from,
 {
     struct log_view *v = &l->log;
     const struct log_note *lower = log_lower(l), *upper = log_upper(l);
-    enum liaison_code code = LIAISON_OK;
+    enum liaison_code code = LIAISON_BUSY;
 
-    if (!still(lower, from) || !same(to, upper)) {
+    if (still(lower, from))
+        code = log_link(l, lower, upper, to, proof);
+    if (code != LIAISON_OK) {
         put(&v->other, NULL); /* one of them has grown meanwhile: the next save asks again */
-        return LIAISON_OK;
+        return code == LIAISON_BUSY ? LIAISON_OK : code;
     }
-    if (!log_extends(l, lower, upper, proof)) {
-        code = forked(l, lower, upper, proof);
-    } else if (upper == v->seen) {
+    if (upper == v->seen) {
         put(&v->kept, v->other);
         v->save_at_ms = 0;
     } else {

@@ -69,6 +69,12 @@ MUST_CHECK
 enum liaison_code log_grow(struct liaison *l, struct log_note *from, struct log_note *to,
                            struct slice proof);
 
+/* The broker was asked whether `upper` extends `lower` (one of which was seen) and answered with `shown` and a proof. After LIAISON_OK it
+ * does. LIAISON_BUSY: `shown` is another checkpoint. Errors: LIAISON_FORK. */
+MUST_CHECK
+enum liaison_code log_link(struct liaison *l, const struct log_note *lower, const struct log_note *upper,
+                           const struct log_note *shown, struct slice proof);
+
 /* What Hello says: the size of the last checkpoint seen, 0 without one. Remembers it for log_welcomed(). */
 uint64_t log_tell(struct liaison *l);
 

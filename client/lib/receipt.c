@@ -2,15 +2,16 @@
 #include "client/lib/receipt.h"
 
 #include <errno.h>
-#include <openssl/evp.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "client/lib/answer.h"
 #include "client/lib/check.h"
-#include "client/lib/file.h"
+#include "client/lib/disk.h"
 #include "client/lib/inner.h"
 #include "client/lib/words.h"
+#include "proto/base64.h"
 #include "proto/valid.h"
 
 enum { ENTRY_MAX = 65535, RECEIPT_MAX = 2 * ENTRY_MAX + NOTE_PROOF_MAX + 4096 };
@@ -131,7 +132,7 @@ static size_t put_base64(char *out, const char *word, struct slice bytes)
 {
     size_t n = (size_t)sprintf(out, "%s ", word);
 
-    n += (size_t)EVP_EncodeBlock((unsigned char *)out + n, bytes.p, (int)bytes.n);
+    n += base64_encode(bytes, out + n);
     out[n++] = '\n';
     return n;
 }
@@ -164,30 +165,20 @@ enum liaison_code liaison_receipt_text(struct liaison_receipt *r, const char **t
     return LIAISON_OK;
 }
 
-/* Takes "WORD BASE64\n" off the front; canonical base64 only. False: the text does not begin so. */
+/* Takes "WORD BASE64\n" off the front. False: the text does not begin so. */
 static bool take_base64(struct slice *text, const char *word, uint8_t *out, size_t room, size_t *out_n)
 {
-    size_t w = strlen(word);
-    const uint8_t *end = text->n > w + 1 ? memchr(text->p, '\n', text->n) : NULL;
+    size_t w = strlen(word) + 1;
+    const uint8_t *end = text->n > w ? memchr(text->p, '\n', text->n) : NULL;
 
-    if (end == NULL || memcmp(text->p, word, w) != 0 || text->p[w] != ' ')
+    if (end == NULL || memcmp(text->p, word, w - 1) != 0 || text->p[w - 1] != ' ')
         return false;
-    const uint8_t *b64 = text->p + w + 1;
-    size_t n = (size_t)(end - b64), pad = n >= 4 ? (size_t)(end[-1] == '=') + (end[-2] == '=') : 0;
-    char *again = n == 0 || n % 4 != 0 || n / 4 * 3 > room + pad ? NULL : malloc(n + 1);
-    uint8_t *bytes = again == NULL ? NULL : malloc(n / 4 * 3);
-    bool ok = bytes != NULL && EVP_DecodeBlock(bytes, b64, (int)n) == (int)(n / 4 * 3);
+    const uint8_t *b64 = text->p + w;
 
-    if (ok) {
-        *out_n = n / 4 * 3 - pad;
-        memcpy(out, bytes, *out_n);
-        ok = EVP_EncodeBlock((unsigned char *)again, out, (int)*out_n) == (int)n &&
-             memcmp(again, b64, n) == 0;
-        *text = slice(end + 1, text->n - (size_t)(end + 1 - text->p));
-    }
-    free(bytes);
-    free(again);
-    return ok;
+    if (b64 >= end || !base64_decode(slice(b64, (size_t)(end - b64)), out, room, out_n) || *out_n > room)
+        return false;
+    *text = slice(end + 1, text->n - (size_t)(end + 1 - text->p));
+    return true;
 }
 
 /* The tlog-proof behind entry and opening. */
@@ -257,7 +248,7 @@ enum liaison_code liaison_receipt_save(struct liaison *l, struct liaison_receipt
     code = path == NULL ? LIAISON_USAGE : liaison_receipt_text(r, &text, &n);
     if (code != LIAISON_OK)
         return lib_fail(l, code, "there is no receipt to be saved, or no place");
-    code = file_replace(path, slice(text, n));
+    code = disk_replace(path, slice(text, n));
     return code == LIAISON_OK ? code : lib_fail(l, code, "%.400s: %s", path, strerror(errno));
 }
 

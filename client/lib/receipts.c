@@ -394,13 +394,37 @@ static bool is_awaited(const struct liaison *l, const struct liaison_receipt *r)
     return mine != NULL && (mine->since_ms != 0 || l->engine.talk != TALK_OPEN);
 }
 
-/* Asks the broker. */
-static enum liaison_code prove(struct liaison *l, struct liaison_receipt *r, int64_t until_ms)
+/* Asks the broker, again and again while no checkpoint covers the entry. */
+static enum liaison_code ask_broker(struct liaison *l, const struct liaison_receipt *r, int64_t until_ms,
+                                    struct liaison_answer **a)
 {
     uint64_t seq = r->decoded->seq;
+    int64_t pause_ms = RECEIPTS_PAUSE_MS;
+
+    for (;;) {
+        enum liaison_code code = r->proof != NULL
+                                     ? ledger_prove_witnessed(l, seq, until_ms, a)
+                                     : ledger_prove(l, &seq, 1, 0, seq + 1, until_ms, a);
+        int64_t now_ms = lib_mono_ms();
+
+        if (code != LIAISON_NOT_FOUND)
+            return code;
+        liaison_answer_free(*a);
+        *a = NULL;
+        if (now_ms + pause_ms >= until_ms)
+            return lib_fail(l, LIAISON_TIMEOUT, "%s",
+                            r->proof != NULL ? "no checkpoint that covers this entry was cosigned by the witnesses in time"
+                                             : "no checkpoint covered this entry in time");
+        if ((code = ledger_pause(l, now_ms + pause_ms)) != LIAISON_OK)
+            return code;
+        pause_ms = pause_ms * 2 > RECEIPTS_PAUSE_MAX_MS ? RECEIPTS_PAUSE_MAX_MS : pause_ms * 2;
+    }
+}
+
+static enum liaison_code prove(struct liaison *l, struct liaison_receipt *r, int64_t until_ms)
+{
     struct liaison_answer *a = NULL;
-    enum liaison_code code =
-        ledger_prove(l, &seq, 1, 0, r->proof != NULL ? 0 : seq + 1, until_ms, &a);
+    enum liaison_code code = ask_broker(l, r, until_ms, &a);
 
     if (code != LIAISON_OK) {
         liaison_answer_free(a);
@@ -411,14 +435,14 @@ static enum liaison_code prove(struct liaison *l, struct liaison_receipt *r, int
     code = receipt_stand(l, r, a->note, slice(i->path.data, i->path.len));
     liaison_answer_free(a);
     if (code == LIAISON_OK)
-        liaison_receipt_free(take_seq(&l->receipts.awaited, seq));
+        liaison_receipt_free(take_seq(&l->receipts.awaited, r->decoded->seq));
     return code == LIAISON_OK ? code : lib_fail(l, code, "%s", NOT_IN_LOG);
 }
 
-/* What the broker pushes, if it is to; by then, or by `until_ms`. */
+/* What the broker pushes, or what receipts_turn() asks for when it does not; by `until_ms` at the latest. */
 static enum liaison_code await_push(struct liaison *l, struct liaison_receipt *r, int64_t until_ms)
 {
-    int64_t push_ms = lib_mono_ms() + RECEIPTS_PUSH_MS;
+    int64_t push_ms = lib_mono_ms() + 2 * RECEIPTS_PUSH_MS;
     enum liaison_code code = engine_until(l, has_come, r, push_ms < until_ms ? push_ms : until_ms);
 
     if (code == LIAISON_OK && !take_come(l, r))

@@ -1,4 +1,4 @@
-#include "client/lib/file.h"
+#include "client/lib/disk.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +11,7 @@
 /* Opens the folder that `path` lies in. */
 static int open_folder(const char *path)
 {
-    char folder[FILE_PATH];
+    char folder[DISK_PATH];
     const char *slash = strrchr(path, '/');
     size_t n = slash == NULL ? 0 : (size_t)(slash - path);
 
@@ -28,7 +28,7 @@ static int open_folder(const char *path)
     return open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-int file_lock(const char *path)
+int disk_lock(const char *path)
 {
     int fd = open_folder(path);
 
@@ -38,7 +38,7 @@ int file_lock(const char *path)
     return fd;
 }
 
-void file_unlock(int lock)
+void disk_unlock(int lock)
 {
     if (lock >= 0)
         close(lock);
@@ -61,7 +61,7 @@ static ssize_t read_all(int fd, uint8_t *bytes, size_t room)
     return (ssize_t)done;
 }
 
-enum liaison_code file_read(const char *path, size_t max, uint8_t **bytes, size_t *len)
+enum liaison_code disk_read(const char *path, size_t max, uint8_t **bytes, size_t *len)
 {
     struct stat st;
     uint8_t *room = NULL;
@@ -121,9 +121,9 @@ static bool sync_folder(const char *path)
     return ok;
 }
 
-enum liaison_code file_replace(const char *path, struct slice bytes)
+enum liaison_code disk_replace(const char *path, struct slice bytes)
 {
-    char fresh[FILE_PATH];
+    char fresh[DISK_PATH];
     int n = snprintf(fresh, sizeof fresh, "%s.XXXXXX", path);
     int fd = n > 0 && (size_t)n < sizeof fresh ? mkostemp(fresh, O_CLOEXEC) : -1;
 
@@ -145,7 +145,7 @@ enum liaison_code file_replace(const char *path, struct slice bytes)
     return LIAISON_FILE;
 }
 
-enum liaison_code file_append(const char *path, struct slice bytes)
+enum liaison_code disk_append(const char *path, struct slice bytes)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     bool ok = fd >= 0 && write_all(fd, bytes) && fsync(fd) == 0;
