@@ -56,6 +56,14 @@ static void summary(struct joined *j, const struct part_event *e)
     j->summary_next = e->seq + 1;
 }
 
+/* Entries are missing up to `next`: whether a summary goes on there cannot be told. */
+static void summary_lost(struct joined *j, uint64_t next)
+{
+    j->summary_left = 0;
+    j->summary_unknown = true;
+    j->summary_next = next;
+}
+
 static bool key_is_known(const struct note_policy *p, const struct note_key *k)
 {
     size_t n;
@@ -171,10 +179,12 @@ static void erased(struct joined *j, const struct part_event *e)
     r->erased++;
 }
 
-static enum liaison_code event(struct joined *j, const struct part_event *e)
+static enum liaison_code event(struct joined *j, const struct part_event *e, bool hole)
 {
-    if (e->event == LIAISON__V1__EVENT__EVENT_SUMMARY)
+    if (e->event == LIAISON__V1__EVENT__EVENT_SUMMARY && !hole)
         summary(j, e);
+    else if (e->event == LIAISON__V1__EVENT__EVENT_SUMMARY)
+        j->report->summaries++;
     else if (e->event == LIAISON__V1__EVENT__EVENT_NEW_LOG)
         new_log(j, e);
     else if (e->event == LIAISON__V1__EVENT__EVENT_ERASE)
@@ -238,10 +248,14 @@ enum liaison_code join_part(struct joined *j, const struct part *p)
     findings_join(&r->found, &p->found);
     times(j, p);
     rule_sets(j, p);
+    if (p->hole)
+        parties_forget(j->parties);
     if (!parties_join(j->parties, p->parties, counter_gap, j))
         return LIAISON_MEMORY;
     for (size_t i = 0; code == LIAISON_OK && i < p->n_events; i++)
-        code = event(j, &p->events[i]);
+        code = event(j, &p->events[i], p->hole);
+    if (p->hole)
+        summary_lost(j, p->end);
     return code;
 }
 

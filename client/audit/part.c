@@ -16,6 +16,8 @@ struct part_worker {
     struct source_page page;
     uint8_t tile[SOURCE_WIDTH][HASH_BYTES];
     uint8_t leaves[SOURCE_WIDTH][HASH_BYTES];
+    bool wrong
+        [SOURCE_WIDTH]; /* entries of the page that do not have the hash of their tile */
     struct scan_entry entry;
 };
 
@@ -92,7 +94,7 @@ static const char *form_wrong(const struct scan_entry *e)
 static void check_place(const struct part_worker *w, struct part *p, uint64_t seq)
 {
     const struct scan_entry *e = &w->entry;
-    uint64_t says = scan_number(e, SCAN_SEQ), time_ns = scan_number(e, SCAN_TIME_NS);
+    uint64_t says = scan_number(e, SCAN_SEQ);
 
     if (says != seq)
         findings_add(&p->found, FOUND_ORDER, seq,
@@ -101,6 +103,12 @@ static void check_place(const struct part_worker *w, struct part *p, uint64_t se
         findings_add(&p->found, FOUND_LOG, seq,
                      "entry %" PRIu64 " is of log %" PRIu64 ", not of log %" PRIu64, seq,
                      scan_number(e, SCAN_LOG), w->log);
+}
+
+static void check_time(const struct part_worker *w, struct part *p, uint64_t seq)
+{
+    uint64_t time_ns = scan_number(&w->entry, SCAN_TIME_NS);
+
     if (p->has_time && time_ns < p->last_time_ns)
         findings_add(&p->found, FOUND_ORDER, seq,
                      "entry %" PRIu64 " is older than the entry before it", seq);
@@ -192,15 +200,22 @@ static bool keep_event(const struct part_worker *w, struct part *p, uint64_t seq
     return true;
 }
 
-/* Looks at one entry's contents. False when memory is out. */
+static void hole(struct part *p)
+{
+    p->hole = true;
+    parties_forget(p->parties);
+}
+
+/* Looks at one entry's contents; of one whose hash is wrong at its place only. False when memory is out. */
 static bool read_entry(struct part_worker *w, struct part *p, struct slice bytes,
-                       uint64_t seq)
+                       uint64_t seq, bool believed)
 {
     p->entries++;
     p->bytes += bytes.n;
     if (!scan_read(w->scan, bytes, &w->entry)) {
         findings_add(&p->found, FOUND_FORM, seq,
                      "entry %" PRIu64 " is no strict ledger entry", seq);
+        hole(p);
         return true;
     }
     const char *why = form_wrong(&w->entry);
@@ -208,6 +223,11 @@ static bool read_entry(struct part_worker *w, struct part *p, struct slice bytes
     if (why != NULL)
         findings_add(&p->found, FOUND_FORM, seq, "entry %" PRIu64 ": %s", seq, why);
     check_place(w, p, seq);
+    if (!believed) {
+        hole(p);
+        return true;
+    }
+    check_time(w, p, seq);
     keep_rule_set(p, scan_bytes(&w->entry, SCAN_RULE_SET), seq);
     return count_parties(w, p, seq) && keep_event(w, p, seq);
 }
@@ -245,12 +265,14 @@ static void compare(struct part_worker *w, struct part *p, uint64_t n, unsigned 
     const uint8_t *above;
     uint8_t fold[HASH_BYTES];
 
-    for (unsigned i = 0; i < width; i++)
-        if (memcmp(w->leaves[i], w->tile[i], HASH_BYTES) != 0)
+    for (unsigned i = 0; i < width; i++) {
+        w->wrong[i] = memcmp(w->leaves[i], w->tile[i], HASH_BYTES) != 0;
+        if (w->wrong[i])
             findings_add(&p->found, FOUND_ENTRY, first + i,
                          "entry %" PRIu64 " does not have the hash that tile 0/%" PRIu64
                          " has for it",
                          first + i, n);
+    }
     if (width < SOURCE_WIDTH || !page_hash(w, n, &above))
         return;
     tree_fold(w->tree.hash, w->tile, fold);
@@ -288,9 +310,11 @@ static bool check_page(struct part_worker *w, struct part *p, uint64_t n)
 
     if (code != LIAISON_OK) {
         bundle_page_path(n, width, path);
+        hole(p);
         return file_wrong(p, code, first, path);
     }
     hash_leaves(w);
+    memset(w->wrong, 0, sizeof w->wrong);
     code = s->tile(s->arg, 0, n, width, w->tile);
     if (code == LIAISON_OK) {
         p->tiles++;
@@ -302,7 +326,7 @@ static bool check_page(struct part_worker *w, struct part *p, uint64_t n)
     }
     for (unsigned i = 0; i < width; i++)
         if (first + i >= p->first && first + i < p->end &&
-            !read_entry(w, p, w->page.entry[i], first + i))
+            !read_entry(w, p, w->page.entry[i], first + i, !w->wrong[i]))
             return false;
     return true;
 }

@@ -25,6 +25,7 @@ struct part {
     uint64_t entries, tiles, bytes;
     uint64_t first_time_ns, last_time_ns; /* of entries that could be read */
     bool has_time;
+    bool hole; /* entries are missing, or cannot be believed: what follows from all of them is not to be told */
     struct parties *parties;
     struct part_event *events;
     size_t n_events, events_room;

@@ -155,6 +155,15 @@ bool parties_mention(struct parties *p, struct slice name)
     return q != NULL;
 }
 
+void parties_forget(struct parties *p)
+{
+    p->before = PARTIES_UNKNOWN;
+    for (size_t i = 0; i < p->n_slots; i++) {
+        p->slots[i].known = false;
+        p->slots[i].seen = 0;
+    }
+}
+
 /* Compares where the part says that it began with where the entries before it end. */
 static void join_one(struct party *to, const struct party *from, parties_gap *gap,
                      void *arg)

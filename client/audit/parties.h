@@ -28,6 +28,9 @@ bool parties_act(struct parties *p, struct slice name, uint64_t counter, uint64_
 MUST_CHECK
 bool parties_mention(struct parties *p, struct slice name);
 
+/* Entries are missing here: where the counters stand is not known any more. */
+void parties_forget(struct parties *p);
+
 /* Adds the part that follows. False when memory is out. */
 MUST_CHECK
 bool parties_join(struct parties *all, const struct parties *part, parties_gap *gap, void *arg);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "client/audit/audit.h"
-#include "client/lib/file.h"
+#include "client/lib/disk.h"
 #include "proto/note.h"
 
 enum { POLICY_MAX = 1 << 20, ROTATIONS_MAX = 4 << 20 };
@@ -23,7 +23,7 @@ static const char *path_of(struct audit *a, enum audit_option option, const char
 static enum liaison_code read_text(const char *path, size_t most, uint8_t **text,
                                    size_t *len, char *why, size_t why_len)
 {
-    enum liaison_code code = file_read(path, most, text, len);
+    enum liaison_code code = disk_read(path, most, text, len);
 
     if (code != LIAISON_OK)
         snprintf(why, why_len, "%s: %s", path,

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "client/audit/offline.h"
-#include "client/lib/file.h"
+#include "client/lib/disk.h"
 
 static enum liaison_code make(const struct offline *o, uint64_t seq, char **text,
                               size_t *len)
@@ -47,7 +47,7 @@ int audit_prove(struct audit *a)
                             "the bundle's hashes prove nothing: %s", err_text(code));
     else if (status == 0 && path == NULL)
         fwrite(text, 1, len, stdout);
-    else if (status == 0 && file_replace(path, slice(text, len)) != LIAISON_OK)
+    else if (status == 0 && disk_replace(path, slice(text, len)) != LIAISON_OK)
         status = audit_fail(LIAISON_FILE, "%s: %s", path, strerror(errno));
     free(text);
     offline_close(&o);

@@ -106,7 +106,7 @@ static bool check_below(struct tree *t, unsigned level, uint64_t n, uint64_t *ti
         tree_fold(t->hash, below.tile, got);
         below.have = false; /* folded away */
         if (memcmp(got, t->tile[i], HASH_BYTES) != 0) {
-            found(arg, LIAISON_DAMAGED, level, child);
+            found(arg, LIAISON_DAMAGED, level - 1, child);
             good = false;
         }
     }

@@ -38,8 +38,8 @@ enum liaison_code tree_growth(struct tree *t, uint64_t old, uint64_t size, uint8
 /* A full tile's one hash: the root over its 256. Writes over `hashes`. */
 void tree_fold(struct hash *h, uint8_t (*hashes)[HASH_BYTES], uint8_t out[HASH_BYTES]);
 
-/* What tree_check() tells: hash number n of the level's tiles is not what the tile below folds to (LIAISON_DAMAGED), or the tile
- * (level, n) itself could not be read (the source's code). */
+/* What tree_check() tells of tile (level, n): it does not fold to the hash that the level above has for it (LIAISON_DAMAGED), or it
+ * could not be read (the source's code). */
 typedef void tree_found(void *arg, enum liaison_code code, unsigned level, uint64_t n);
 
 /* Compares every tile from level 2 up with those below. Those of level 1 are compared with the pages, by whoever reads pages.

@@ -124,14 +124,20 @@ static uint64_t log_number(const char *origin)
 static enum liaison_code begin(const struct verify_settings *s, struct verify_report *r,
                                struct joined *j)
 {
-    uint64_t seen = compare_last_size(s, r);
-    bool go_on = !s->all && seen > 0;
+    uint64_t seen = compare_last_size(s, r), from = s->source->from;
+    bool go_on = !s->all && seen > 0, gap = go_on && seen < from;
 
+    if (gap)
+        findings_add(&r->found, FOUND_MISSING, seen,
+                     "entries %" PRIu64 " to %" PRIu64
+                     " are not in the bundle and were not verified before",
+                     seen, from - 1);
+    go_on = go_on && !gap;
     j->settings = s;
     j->report = r;
-    j->start = go_on ? seen : s->source->from;
+    j->start = go_on ? seen : from;
     r->from = j->start;
-    r->next.from = go_on ? s->last->from : s->source->from;
+    r->next.from = go_on ? s->last->from : from;
     /* A log that follows another takes the counters over. */
     r->next.parties = parties_new(
         r->next.from == 0 && log_number(r->checkpoint.origin) == 1 ? PARTIES_ZERO
@@ -143,14 +149,6 @@ static enum liaison_code begin(const struct verify_settings *s, struct verify_re
         return LIAISON_MEMORY;
     if (go_on)
         j->last_time_ns = r->last_time_ns = s->last->time_ns;
-    if (j->start < s->source->from) {
-        findings_add(&r->found, FOUND_MISSING, j->start,
-                     "entries %" PRIu64 " to %" PRIu64
-                     " are not in the bundle and were not verified before",
-                     j->start, s->source->from - 1);
-        j->start = r->from = s->source->from;
-        j->last_time_ns = 0;
-    }
     return LIAISON_OK;
 }
 

@@ -7,7 +7,7 @@
 #include "client/audit/offline.h"
 #include "client/audit/progress.h"
 #include "client/audit/verify_print.h"
-#include "client/lib/file.h"
+#include "client/lib/disk.h"
 
 /* All that one run of verify holds. */
 struct verifying {
@@ -76,7 +76,7 @@ static int read_others(struct verifying *v)
     v->settings.others = v->others;
     if (path == NULL)
         return 0;
-    if (file_read(path, NOTE_BYTES_MAX, &v->note, &len) != LIAISON_OK) {
+    if (disk_read(path, NOTE_BYTES_MAX, &v->note, &len) != LIAISON_OK) {
         char why[4200];
 
         snprintf(why, sizeof why, "%s: cannot be read as a note", path);
@@ -113,7 +113,7 @@ static void keep_evidence(struct verifying *v, const struct verify_report *r)
     else
         snprintf(v->evidence, sizeof v->evidence, "liaison.fork");
     if (verify_fork_print(&r->fork, &text, &len) == LIAISON_OK &&
-        file_replace(v->evidence, slice(text, len)) == LIAISON_OK)
+        disk_replace(v->evidence, slice(text, len)) == LIAISON_OK)
         v->about.evidence = v->evidence;
     else
         audit_fail(LIAISON_FILE, "the evidence cannot be kept in %s: %s", v->evidence,

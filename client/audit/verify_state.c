@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "client/lib/file.h"
+#include "client/lib/disk.h"
 
 enum { NOTE_MAX = 64 << 10, NAME_MAX_ = 65535 };
 
@@ -135,7 +135,7 @@ enum liaison_code verify_state_read(const char *path, struct verify_state *out)
 {
     uint8_t *bytes;
     size_t len;
-    enum liaison_code code = file_read(path, STATE_BYTES_MAX, &bytes, &len);
+    enum liaison_code code = disk_read(path, STATE_BYTES_MAX, &bytes, &len);
 
     if (code != LIAISON_OK)
         return code == LIAISON_TOO_LARGE ? LIAISON_MALFORMED : code;
@@ -200,7 +200,7 @@ enum liaison_code verify_state_write(const char *path, const struct verify_state
 
     if (code != LIAISON_OK)
         return code;
-    code = file_replace(path, slice(text, len));
+    code = disk_replace(path, slice(text, len));
     free(text);
     return code;
 }

@@ -10,7 +10,7 @@
 #include "client/audit/complete.h"
 #include "client/audit/part.h"
 #include "client/audit/verify.h"
-#include "client/lib/file.h"
+#include "client/lib/disk.h"
 #include "proto/valid.h"
 #include "tests/lib/make_log.h"
 
@@ -151,10 +151,10 @@ static void flip(const struct rig *r, const char *name, size_t at)
     uint8_t *bytes;
     size_t len;
 
-    assert_int_equal(file_read(path(r, name), 1 << 26, &bytes, &len), LIAISON_OK);
+    assert_int_equal(disk_read(path(r, name), 1 << 26, &bytes, &len), LIAISON_OK);
     assert_true(at < len);
     bytes[at] ^= 0x10;
-    assert_int_equal(file_replace(path(r, name), slice(bytes, len)), LIAISON_OK);
+    assert_int_equal(disk_replace(path(r, name), slice(bytes, len)), LIAISON_OK);
     free(bytes);
 }
 
@@ -343,10 +343,10 @@ static void a_leaf_and_its_hash_changed_together_name_the_subtree(void **state)
     flip(r, "b/tile/entries/001", offset(r, 300) + 20);
     ((uint8_t *)(uintptr_t)r->log.entries[300].p)[20] ^= 0x10;
     merkle_leaf(r->log.h, r->log.entries[300], leaf);
-    assert_int_equal(file_read(path(r, "b/tile/0/001"), 1 << 20, &bytes, &len),
+    assert_int_equal(disk_read(path(r, "b/tile/0/001"), 1 << 20, &bytes, &len),
                      LIAISON_OK);
     memcpy(bytes + (300 - 256) * HASH_BYTES, leaf, HASH_BYTES);
-    assert_int_equal(file_replace(path(r, "b/tile/0/001"), slice(bytes, len)),
+    assert_int_equal(disk_replace(path(r, "b/tile/0/001"), slice(bytes, len)),
                      LIAISON_OK);
     free(bytes);
     assert_int_equal(check_one(r, "b"), VERIFY_TAMPERED);
@@ -908,7 +908,7 @@ static void files_that_hold_more_than_they_should_are_tampered_with(void **state
         char name[64];
 
         snprintf(name, sizeof name, "b/%s", FILES[i]);
-        assert_int_equal(file_append(path(r, name), slice_text("x")), LIAISON_OK);
+        assert_int_equal(disk_append(path(r, name), slice_text("x")), LIAISON_OK);
         assert_int_equal(check_one(r, "b"), VERIFY_TAMPERED);
     }
 }
@@ -1045,7 +1045,7 @@ static void a_state_reads_as_it_was_written_and_nothing_else_does(void **state)
     remember(r, &last);
     assert_int_equal(verify_state_print(&last, &again, &again_len), LIAISON_OK);
     assert_int_equal(verify_state_write(path(r, "state"), &last), LIAISON_OK);
-    assert_int_equal(file_read(path(r, "state"), 1 << 20, &text, &len), LIAISON_OK);
+    assert_int_equal(disk_read(path(r, "state"), 1 << 20, &text, &len), LIAISON_OK);
     assert_int_equal(len, again_len);
     assert_memory_equal(text, again, len);
     for (size_t i = 0; i < len; i++)
