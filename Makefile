@@ -30,7 +30,7 @@ PROGS   := $(addprefix $(OUT)/,liaisond liaison liaison-audit)
 UNITS   := $(call bin,tests/unit)
 FUZZERS := $(call bin,tests/fuzz)
 BENCHES := $(call bin,tests/bench)
-FAULTS  := $(OUT)/tests/fault/traffic $(OUT)/tests/fault/liaisond-lying $(OUT)/tests/fault/liaisond-rekeying
+FAULTS  := $(OUT)/tests/fault/traffic $(OUT)/tests/fault/log_maker $(OUT)/tests/fault/liaisond-lying $(OUT)/tests/fault/liaisond-rekeying
 MAN1    := $(wildcard certs/*.1 client/cli/*.1 client/audit/*.1)
 E2E     := $(wildcard tests/e2e/[0-9]*)
 OURS    := $(sort $(filter-out $(PB),$(LIB)) $(call obj,broker broker/* client/* tests/unit tests/fuzz tests/bench tests/fault))
@@ -46,7 +46,7 @@ $(OUT)/liaison.o: $(LIB) ; $(LD) -r -o $@ $^ && objcopy --localize-hidden $@ # i
 $(OUT)/libliaison.so.1: $(LIB) client/lib/liaison.map
 	$(LINK) -shared -Wl,-soname,libliaison.so.1,--version-script=client/lib/liaison.map $(if $(SAN),,-Wl,-z,defs) \
 	    -o $@ $(LIB) $(shell pkg-config --libs openssl libprotobuf-c)
-$(UNITS) $(FUZZERS) $(BENCHES) $(OUT)/tests/fault/traffic: %: %.o $(OUT)/parts.a
+$(UNITS) $(FUZZERS) $(BENCHES) $(OUT)/tests/fault/traffic $(OUT)/tests/fault/log_maker: %: %.o $(OUT)/parts.a
 $(OUT)/tests/fault/liaisond-lying: $(OUT)/tests/fault/lying_commit.o $(OUT)/broker/main.o $(OUT)/parts.a # for 04-kill9 alone
 $(OUT)/tests/fault/liaisond-lying: LDLIBS += $(patsubst %,-Xlinker --wrap=store_%,begin commit abort close)
 $(OUT)/tests/fault/liaisond-rekeying: $(OUT)/tests/fault/rekeying.o $(OUT)/broker/main.o $(OUT)/parts.a # for 11-tls

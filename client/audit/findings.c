@@ -48,7 +48,7 @@ void findings_add(struct findings *f, enum finding_kind kind, uint64_t seq,
 
 void findings_join(struct findings *all, const struct findings *more)
 {
-    for (size_t kind = 0; kind < FOUND__COUNT; kind++) {
+    for (enum finding_kind kind = 0; kind < FOUND__COUNT; kind++) {
         for (uint64_t i = 0; i < more->count[kind] && i < FINDINGS_KEPT; i++) {
             uint64_t at = all->count[kind] + i;
 
@@ -65,7 +65,7 @@ enum verify_result findings_result(const struct findings *f)
                                                      VERIFY_INCOMPLETE, VERIFY_CANNOT};
 
     for (size_t i = 0; i < sizeof WORST_FIRST / sizeof *WORST_FIRST; i++)
-        for (size_t kind = 0; kind < FOUND__COUNT; kind++)
+        for (enum finding_kind kind = 0; kind < FOUND__COUNT; kind++)
             if (f->count[kind] > 0 && KINDS[kind].result == WORST_FIRST[i])
                 return WORST_FIRST[i];
     return VERIFY_GOOD;

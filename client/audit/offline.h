@@ -32,3 +32,8 @@ enum verify_result offline_result(enum liaison_code code);
 
 /* The one argument: an entry's number that the bundle has. Returns 0, or the exit status. */
 int audit_seq(struct audit *a, const struct offline *o, uint64_t *seq);
+
+/* The proof that these bytes are entry `seq` of the bundle's tree, made and checked. Errors: LIAISON_PROOF (they are not, or hashes
+ * of the bundle were changed); those of a source. */
+MUST_CHECK
+enum liaison_code offline_prove(const struct offline *o, struct slice bytes, uint64_t seq, struct note_proof *out);

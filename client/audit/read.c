@@ -40,31 +40,11 @@ struct shown {
     uint8_t referral[ID_BYTES];
 };
 
-/* The entry is the one that the checkpoint's tree has at this place. */
-static enum liaison_code in_tree(const struct offline *o, struct slice bytes,
-                                 uint64_t seq)
-{
-    struct tree t = {.source = bundle_source(o->bundle), .hash = hash_new()};
-    uint8_t leaf[HASH_BYTES], path[MERKLE_PATH_MAX][HASH_BYTES];
-    size_t len = 0;
-    enum liaison_code code = t.hash == NULL
-                                 ? LIAISON_MEMORY
-                                 : tree_path(&t, seq, o->checkpoint.size, path, &len);
-
-    if (code == LIAISON_OK) {
-        merkle_leaf(t.hash, bytes, leaf);
-        if (!merkle_check(t.hash, leaf, seq, o->checkpoint.size,
-                          slice(path, len * HASH_BYTES), o->checkpoint.root))
-            code = LIAISON_PROOF;
-    }
-    hash_free(t.hash);
-    return code;
-}
-
 static int show_one(void *arg, const Liaison__V1__LedgerEntry *e, struct slice bytes)
 {
     struct shown *s = arg;
-    enum liaison_code code = in_tree(s->offline, bytes, e->seq);
+    struct note_proof proof;
+    enum liaison_code code = offline_prove(s->offline, bytes, e->seq, &proof);
 
     if (code != LIAISON_OK)
         return audit_fail(code, "entry %" PRIu64 " is not in the checkpoint's tree: %s",

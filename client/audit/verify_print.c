@@ -99,7 +99,7 @@ static void print_erased(const struct verify_report *r)
 
 static void print_found(const struct findings *f)
 {
-    for (size_t kind = 0; kind < FOUND__COUNT; kind++) {
+    for (enum finding_kind kind = 0; kind < FOUND__COUNT; kind++) {
         for (uint64_t i = 0; i < f->count[kind] && i < FINDINGS_KEPT; i++) {
             printf("%s: ", finding_word(kind));
             say(f->first[kind][i].text);
@@ -116,7 +116,7 @@ static uint64_t first_bad(const struct findings *f)
 {
     uint64_t first = UINT64_MAX;
 
-    for (size_t kind = 0; kind < FOUND__COUNT; kind++)
+    for (enum finding_kind kind = 0; kind < FOUND__COUNT; kind++)
         if (finding_result(kind) == VERIFY_TAMPERED)
             for (uint64_t i = 0; i < f->count[kind] && i < FINDINGS_KEPT; i++)
                 if (f->first[kind][i].seq < first)
@@ -166,7 +166,7 @@ static json_t *found_json(const struct findings *f)
 {
     json_t *list = json_array();
 
-    for (size_t kind = 0; kind < FOUND__COUNT; kind++)
+    for (enum finding_kind kind = 0; kind < FOUND__COUNT; kind++)
         for (uint64_t i = 0; i < f->count[kind] && i < FINDINGS_KEPT; i++) {
             json_t *o = json_pack("{s:s, s:s}", "kind", finding_word(kind), "text",
                                   f->first[kind][i].text);
@@ -183,7 +183,7 @@ static json_t *counts_json(const struct findings *f)
 {
     json_t *o = json_object();
 
-    for (size_t kind = 0; kind < FOUND__COUNT; kind++)
+    for (enum finding_kind kind = 0; kind < FOUND__COUNT; kind++)
         if (f->count[kind] > 0)
             json_object_set_new(o, finding_word(kind),
                                 json_integer((json_int_t)f->count[kind]));
