@@ -70,10 +70,10 @@ enum liaison_code bundle_parse_seal(struct slice text, struct bundle_seal *out)
     for (; text.n > 0; lines += whole)
         if (!take_line(&text, &whole))
             return LIAISON_DAMAGED;
-    if (lines > s.files)
-        return LIAISON_DAMAGED;
     if (lines < s.files)
         return LIAISON_NOT_FOUND;
+    if (lines > s.files || text.p[-1] != '\n') /* there is at least the first line's end */
+        return LIAISON_DAMAGED;
     *out = s;
     return LIAISON_OK;
 }
