@@ -68,6 +68,6 @@ enum liaison_code verify(const struct verify_settings *s, struct verify_report *
 void verify_report_clear(struct verify_report *r);
 
 /* The text of a fork's evidence, which anyone can check with the log's key: a first line, then each note and the proof.
- * Gives: *text, to be released with free(). Errors: LIAISON_MEMORY. Source: PROTOCOL.md, "Fork evidence". */
+ * Gives: *text, to be released with free(). Errors: LIAISON_MEMORY. Source: PROTOCOL.md, "Verifying". */
 MUST_CHECK
 enum liaison_code verify_fork_print(const struct verify_fork *f, uint8_t **text, size_t *len);

@@ -70,6 +70,10 @@ static void print_checked(const struct verify_report *r)
                time_text(r->first_time_ns / 1000000000, from),
                time_text(r->last_time_ns / 1000000000, until));
     putchar('\n');
+    if (r->next.from > 0)
+        printf("entries 0 to %" PRIu64
+               " are not in the bundle: of them only hashes were checked\n",
+               r->next.from - 1);
     if (r->rotations > 0)
         printf("the log's key was changed %" PRIu64
                " times, each time signed by both keys\n",
@@ -215,6 +219,7 @@ static void set_numbers(json_t *o, const struct verify_report *r)
     } ROWS[] = {
         {"size", r->checkpoint.size},
         {"from", r->from},
+        {"verified_from", r->next.from},
         {"entries", r->entries},
         {"bytes", r->bytes},
         {"pages", r->pages},
