@@ -4,10 +4,10 @@ CFLAGS  ?= -O2 -g
 prefix  ?= /usr/local
 libdir  ?= $(prefix)/lib
 pythondir ?= $(prefix)/lib/python3/dist-packages
-VERSION := $(shell sed -n 's/.*LIAISON_VERSION_TEXT "\(.*\)"/\1/p' client/cli/cli.h)
+VERSION := $(shell sed -n 's/.*LIAISON_VERSION_TEXT "\(.*\)"/\1/p' proto/version.h)
 DEBS    := gcc libc6-dev make pkg-config bison flex protobuf-c-compiler openssl \
            $(patsubst %,lib%-dev,protobuf-c ssl zmq3 lmdb jansson seccomp)
-TESTDEBS := libcmocka-dev python3 python3-zmq python3-protobuf protobuf-compiler stunnel4 procps sslscan mandoc
+TESTDEBS := libcmocka-dev python3 python3-zmq python3-protobuf protobuf-compiler stunnel4 procps sslscan mandoc testssl.sh
 PKGS    := openssl libprotobuf-c libzmq lmdb jansson libseccomp
 WARN    := -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wvla -Wundef -Wpointer-arith -Wwrite-strings \
            -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
@@ -30,7 +30,8 @@ PROGS   := $(addprefix $(OUT)/,liaisond liaison liaison-audit)
 UNITS   := $(call bin,tests/unit)
 FUZZERS := $(call bin,tests/fuzz)
 BENCHES := $(call bin,tests/bench)
-FAULTS  := $(OUT)/tests/fault/traffic $(OUT)/tests/fault/log_maker $(OUT)/tests/fault/liaisond-lying $(OUT)/tests/fault/liaisond-rekeying
+FAULTS  := $(addprefix $(OUT)/tests/fault/,traffic log_maker strict strict-seeded) \
+           $(addprefix $(OUT)/tests/fault/liaisond-,lying rekeying flush lenient)
 MAN1    := $(wildcard certs/*.1 client/cli/*.1 client/audit/*.1)
 E2E     := $(wildcard tests/e2e/[0-9]*)
 OURS    := $(sort $(filter-out $(PB),$(LIB)) $(call obj,broker broker/* client/* tests/unit tests/fuzz tests/bench tests/fault))
@@ -46,11 +47,17 @@ $(OUT)/liaison.o: $(LIB) ; $(LD) -r -o $@ $^ && objcopy --localize-hidden $@ # i
 $(OUT)/libliaison.so.1: $(LIB) client/lib/liaison.map
 	$(LINK) -shared -Wl,-soname,libliaison.so.1,--version-script=client/lib/liaison.map $(if $(SAN),,-Wl,-z,defs) \
 	    -o $@ $(LIB) $(shell pkg-config --libs openssl libprotobuf-c)
-$(UNITS) $(FUZZERS) $(BENCHES) $(OUT)/tests/fault/traffic $(OUT)/tests/fault/log_maker: %: %.o $(OUT)/parts.a
+$(UNITS) $(FUZZERS) $(BENCHES) $(addprefix $(OUT)/tests/fault/,traffic log_maker strict): %: %.o $(OUT)/parts.a
+$(OUT)/tests/fault/strict-seeded: $(addprefix $(OUT)/tests/fault/,strict.o valid_seeded.o) $(OUT)/parts.a # for 02-mutants
+$(OUT)/tests/fault/valid_seeded.c: proto/valid.c tests/fault/valid.sed ; @mkdir -p $(@D) && sed -f tests/fault/valid.sed $< >$@
+$(OUT)/tests/fault/valid_seeded.o: %.o: %.c | $(GEN_H) ; $(CC) $(BASE) -w $(CFLAGS) -c -o $@ $<
 $(OUT)/tests/fault/liaisond-lying: $(OUT)/tests/fault/lying_commit.o $(OUT)/broker/main.o $(OUT)/parts.a # for 04-kill9 alone
 $(OUT)/tests/fault/liaisond-lying: LDLIBS += $(patsubst %,-Xlinker --wrap=store_%,begin commit abort close)
+$(OUT)/tests/fault/liaisond-flush: $(OUT)/tests/fault/flush.o $(OUT)/broker/main.o $(OUT)/parts.a # for 02-traps
 $(OUT)/tests/fault/liaisond-rekeying: $(OUT)/tests/fault/rekeying.o $(OUT)/broker/main.o $(OUT)/parts.a # for 11-tls
 $(OUT)/tests/fault/liaisond-rekeying: LDLIBS += -Xlinker --wrap=stream_new
+$(OUT)/tests/fault/liaisond-lenient: $(OUT)/tests/fault/lenient.o $(OUT)/broker/main.o $(OUT)/parts.a # for 07-hostile
+$(OUT)/tests/fault/liaisond-lenient: LDLIBS += $(patsubst %,-Xlinker --wrap=%,session_fire session_end session_wake tally_add)
 $(UNITS): LDLIBS += -lcmocka
 $(FUZZERS): LDLIBS += -fsanitize=fuzzer
 $(OUT)/tests/fuzz/fuzz_rows: LDLIBS += $(patsubst %,-Xlinker --wrap=store_%,get put scan)
@@ -98,7 +105,7 @@ install: all
 	    >$(DESTDIR)$(libdir)/pkgconfig/liaison.pc
 	install -D -m644 -t $(DESTDIR)$(pythondir) client/python/liaison.py
 	install -d $(DESTDIR)$(prefix)/lib/systemd/system $(DESTDIR)$(prefix)/share/doc/liaison
-	sed 's|/usr/bin/liaisond|$(prefix)/bin/liaisond|; s|/usr/share/doc/liaisond|$(prefix)/share/doc/liaison|' debian/liaisond.service \
+	sed 's|/usr/bin/liaisond|$(prefix)/bin/liaisond|' debian/liaisond.service \
 	    >$(DESTDIR)$(prefix)/lib/systemd/system/liaisond.service
 	install -D -m644 debian/liaisond.sysusers $(DESTDIR)$(prefix)/lib/sysusers.d/liaisond.conf
 	install -m644 -t $(DESTDIR)$(prefix)/share/doc/liaison README.md CHANGELOG.md LICENSE proto/PROTOCOL.md proto/liaison.proto
@@ -108,9 +115,10 @@ install: all
 	install -D -m644 -t $(DESTDIR)$(prefix)/share/man/man5 broker/conf/liaisond.conf.5
 	install -D -m644 -t $(DESTDIR)$(prefix)/share/man/man8 broker/liaisond.8
 	install -D -m644 client/cli/liaison.bash $(DESTDIR)$(prefix)/share/bash-completion/completions/liaison
+hostile: all $(BENCHES) ; @OUT=$(OUT) tests/bench/siege
 deb: ; @OUT=$(OUT) tests/deb
 clean: ; rm -rf build
 -include $(shell find $(OUT) -path $(OUT)/deb -prune -o -name '*.d' -type f -print 2>/dev/null)
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all check test demo bench asan tsan fuzz fuzz-seeded fuzzers lint valgrind layers deps testdeps install deb clean
+.PHONY: all check test demo bench hostile asan tsan fuzz fuzz-seeded fuzzers lint valgrind layers deps testdeps install deb clean

@@ -53,7 +53,7 @@ int audit_filter_check(const struct audit *a, uint64_t *limit)
 {
     const char *const *opt = a->opt;
     uint8_t id[ID_BYTES];
-    uint64_t ns;
+    uint64_t from = 0, until = UINT64_MAX;
     int event;
 
     if (opt[AUDIT_OPT_LIMIT] != NULL && !good_number(opt[AUDIT_OPT_LIMIT], limit))
@@ -63,9 +63,11 @@ int audit_filter_check(const struct audit *a, uint64_t *limit)
     if (opt[AUDIT_OPT_EVENT] != NULL &&
         !json_number(&liaison__v1__event__descriptor, opt[AUDIT_OPT_EVENT], &event))
         return no_event(opt[AUDIT_OPT_EVENT]);
-    if ((opt[AUDIT_OPT_FROM] != NULL && !audit_time(opt[AUDIT_OPT_FROM], false, &ns)) ||
-        (opt[AUDIT_OPT_UNTIL] != NULL && !audit_time(opt[AUDIT_OPT_UNTIL], true, &ns)))
+    if ((opt[AUDIT_OPT_FROM] != NULL && !audit_time(opt[AUDIT_OPT_FROM], false, &from)) ||
+        (opt[AUDIT_OPT_UNTIL] != NULL && !audit_time(opt[AUDIT_OPT_UNTIL], true, &until)))
         return audit_fail(LIAISON_USAGE,
                           "--from and --until want 2026-11-23 or 2026-11-23T08:00:00Z");
+    if (from > until)
+        return audit_fail(LIAISON_USAGE, "--from is later than --until");
     return 0;
 }

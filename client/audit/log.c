@@ -125,5 +125,7 @@ int audit_log(struct audit *a)
                           "%" PRIu64
                           " damaged entries; tell the operator, and keep this output",
                           p.damaged);
+    if (p.shown == 0 && a->opt[AUDIT_OPT_JSON] == NULL)
+        fputs("no entry is like that\n", stderr);
     return p.status;
 }

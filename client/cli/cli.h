@@ -5,6 +5,7 @@
 #include "client/lib/liaison.h"
 #include "proto/arena.h"
 #include "proto/err.h"
+#include "proto/version.h"
 
 enum option {
     /* of every command */
@@ -42,8 +43,7 @@ enum option {
     OPT__COUNT
 };
 
-#define LIAISON_VERSION_TEXT "0.1.0"
-#define BIT(option)          (1U << (option))
+#define BIT(option) (1U << (option))
 
 /* One run of the program. */
 struct cli {

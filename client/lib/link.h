@@ -49,6 +49,9 @@ void link_init(struct link *k);
 /* Takes the link down at once. What was read and not fetched is gone. */
 void link_close(struct link *k);
 
+/* Is this a "host:port"? An IPv6 address stands in brackets. */
+bool link_address(const char *broker);
+
 /* Begins to connect to "host:port". Every phase has phase_ms. Resolving a name may block as long as the resolver takes.
  * Errors: LIAISON_FIELD (not host:port), LIAISON_UNREACHABLE, LIAISON_MEMORY; k->why has the sentence. */
 MUST_CHECK

@@ -1,98 +1,123 @@
-/* How fast a bundle is verified, for tests/bench/run.
+/* What an inclusion path of a large log costs to make and to check, for tests/bench/run.
  *
- *     ledger DIR N NEW
+ *     ledger LEAVES N
  *
- * Makes a log of N synthetic entries of 315 bytes in the mean, and NEW more, as bundles in DIR. Verifies all N with one thread and
- * with two, then what is new with the state of the first. Prints one line of JSON: entries a second, milliseconds. Bundles were
- * just written, so that they come from memory: what is measured is the verifier. */
-#include <sys/stat.h>
-#include <time.h>
+ * Prints one line of JSON: leaves appended, paths made and paths checked a second, on one thread; the stored hashes lie in memory,
+ * as in a warm page cache. Every path made is checked against the root. */
+#include <stdio.h>
+#include <stdlib.h>
 
-#include "client/audit/verify.h"
-#include "tests/lib/make_log.h"
+#include "proto/merkle.h"
+#include "tests/lib/member.h"
 
-struct bench {
-    struct make_log log;
-    char good[4096], tail[4096], state[4096], policy[4096];
+struct log {
+    struct hash *h;
+    struct merkle_edge edge;
+    uint64_t n_stored;
+    uint8_t (*stored)[HASH_BYTES];
+    uint64_t seed;
 };
 
-static uint64_t now_mono_ns(void)
+static enum liaison_code read_stored(void *arg, uint64_t index, uint8_t out[HASH_BYTES])
 {
-    struct timespec t;
+    const struct log *l = arg;
 
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+    if (index >= l->n_stored)
+        return LIAISON_NOT_FOUND;
+    memcpy(out, l->stored[index], HASH_BYTES);
+    return LIAISON_OK;
 }
 
-static void put(struct bench *b, const char *folder, uint64_t from)
+/* Numbers that are the same in every run. */
+static uint64_t next_random(struct log *l)
 {
-    uint8_t note[MAKE_NOTE_MAX];
-
-    make_bundle(&b->log, folder, from, b->log.n, make_note(&b->log, b->log.n, 2, note));
+    l->seed = l->seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return l->seed >> 33;
 }
 
-/* Verifies a bundle from opening it to replacing the state. Returns nanoseconds. */
-static uint64_t verify_once(struct bench *b, const char *folder, unsigned threads,
-                            bool go_on, uint64_t want)
+static void leaf_of(struct log *l, uint64_t seq, uint8_t out[HASH_BYTES])
 {
-    static struct verify_report r;
-    struct verify_state last = {.parties = NULL};
-    struct bundle *bundle = NULL;
-    struct note_policy *policy = NULL;
-    char why[512] = "";
-    uint64_t begin = now_mono_ns();
+    uint8_t entry[304] = {0}; /* an entry's length, about */
 
-    if (note_policy_parse(slice_text(b->policy), &policy, why, sizeof why) !=
-            LIAISON_OK ||
-        bundle_open(&folder, 1, &bundle, why, sizeof why) != LIAISON_OK)
-        make_die("%s", why);
-    if (go_on)
-        make_must(verify_state_read(b->state, &last) == LIAISON_OK, "the state");
-    struct verify_settings s = {.source = bundle_source(bundle),
-                                .note = bundle_note(bundle, 0),
-                                .policy = policy,
-                                .last = go_on ? &last : NULL,
-                                .now_s = b->log.time_ns / 1000000000,
-                                .threads = threads};
+    be64_put(entry, seq);
+    merkle_leaf(l->h, slice(entry, sizeof entry), out);
+}
 
-    make_must(verify(&s, &r) == LIAISON_OK && findings_result(&r.found) == VERIFY_GOOD &&
-                  r.entries == want,
-              "not verified");
-    if (go_on || threads == 1) /* the last thing a run does */
-        make_must(verify_state_write(b->state, &r.next) == LIAISON_OK, "the state");
-    uint64_t took = now_mono_ns() - begin;
+static double per_second(uint64_t begin, uint64_t n)
+{
+    return (double)n * 1e9 / (double)(member_now_ns() - begin);
+}
 
-    verify_report_clear(&r);
-    verify_state_clear(&last);
-    note_policy_free(policy);
-    bundle_free(bundle);
-    return took;
+static double append(struct log *l, uint64_t leaves)
+{
+    uint64_t begin = member_now_ns();
+
+    for (uint64_t i = 0; i < leaves; i++) {
+        uint8_t leaf[HASH_BYTES];
+
+        leaf_of(l, i, leaf);
+        l->n_stored += merkle_edge_add(l->h, &l->edge, leaf, l->stored + l->n_stored);
+    }
+    return per_second(begin, leaves);
+}
+
+/* Makes n paths of random leaves; the last is left in `path`. */
+static double prove(struct log *l, uint64_t n)
+{
+    uint64_t begin = member_now_ns();
+
+    for (uint64_t i = 0; i < n; i++) {
+        uint8_t path[MERKLE_PATH_MAX][HASH_BYTES];
+        size_t len;
+
+        if (merkle_prove(l->h, read_stored, l, next_random(l) % l->edge.size,
+                         l->edge.size, path, &len) != LIAISON_OK)
+            member_die("no proof");
+    }
+    return per_second(begin, n);
+}
+
+/* Checks n times a path of each of a few leaves. */
+static double check(struct log *l, uint64_t n)
+{
+    enum { FEW = 64 };
+    static uint8_t paths[FEW][MERKLE_PATH_MAX][HASH_BYTES], leaves[FEW][HASH_BYTES];
+    uint64_t indices[FEW], begin;
+    uint8_t root[HASH_BYTES];
+    size_t len[FEW];
+
+    merkle_edge_root(l->h, &l->edge, root);
+    for (size_t i = 0; i < FEW; i++) {
+        indices[i] = next_random(l) % l->edge.size;
+        leaf_of(l, indices[i], leaves[i]);
+        if (merkle_prove(l->h, read_stored, l, indices[i], l->edge.size, paths[i],
+                         &len[i]) != LIAISON_OK)
+            member_die("no proof");
+    }
+    begin = member_now_ns();
+    for (uint64_t i = 0; i < n; i++)
+        if (!merkle_check(l->h, leaves[i % FEW], indices[i % FEW], l->edge.size,
+                          slice(paths[i % FEW], len[i % FEW] * HASH_BYTES), root))
+            member_die("a path does not lead to the root");
+    return per_second(begin, n);
 }
 
 int main(int argc, char *argv[])
 {
-    static struct bench b;
+    struct log l = {.h = hash_new()};
+    uint64_t leaves = argc == 3 ? strtoull(argv[1], NULL, 10) : 0,
+             n = argc == 3 ? strtoull(argv[2], NULL, 10) : 0;
 
-    if (argc != 4 || mkdir(argv[1], 0700) != 0)
-        make_die("usage: ledger DIR N NEW, with a DIR that is not there yet");
-    uint64_t n = strtoull(argv[2], NULL, 10), more = strtoull(argv[3], NULL, 10);
+    if (leaves == 0 || n == 0)
+        member_die("usage: ledger LEAVES N, both above 0");
+    l.stored = malloc(merkle_stored_count(leaves) * HASH_BYTES);
+    if (l.h == NULL || l.stored == NULL)
+        member_die("memory is out");
+    double appended = append(&l, leaves), proved = prove(&l, n), checked = check(&l, n);
 
-    snprintf(b.good, sizeof b.good, "%s/good", argv[1]);
-    snprintf(b.tail, sizeof b.tail, "%s/tail", argv[1]);
-    snprintf(b.state, sizeof b.state, "%s/state", argv[1]);
-    make_begin(&b.log, 1);
-    make_policy(&b.log, 2, b.policy, sizeof b.policy);
-    make_grow(&b.log, n);
-    put(&b, b.good, 0);
-    make_grow(&b.log, n + more);
-    put(&b, b.tail, n / SOURCE_WIDTH * SOURCE_WIDTH);
-
-    double two_s = (double)verify_once(&b, b.good, 2, false, n) / 1e9;
-    double one_s = (double)verify_once(&b, b.good, 1, false, n) / 1e9;
-    double new_ms = (double)verify_once(&b, b.tail, 1, true, more) / 1e6;
-
-    printf("{\"one_per_s\":%.1f,\"two_per_s\":%.1f,\"new_ms\":%.3f}\n", (double)n / one_s,
-           (double)n / two_s, new_ms);
-    make_end(&b.log);
+    printf("{\"leaves_per_s\":%.0f,\"proofs_per_s\":%.0f,\"checks_per_s\":%.0f}\n",
+           appended, proved, checked);
+    free(l.stored);
+    hash_free(l.h);
     return 0;
 }
