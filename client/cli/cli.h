@@ -39,11 +39,14 @@ enum option {
     OPT_EXEC,
     OPT_OUTBOX,
     OPT_LISTEN,
+    OPT_RECEIPT,
+    OPT_POLICY,
+    OPT_REFERRAL,
     OPT__COUNT
 };
 
 #define LIAISON_VERSION_TEXT "0.1.0"
-#define BIT(option)          (1U << (option))
+#define BIT(option)          (UINT64_C(1) << (option))
 
 /* One run of the program. */
 struct cli {
@@ -55,7 +58,7 @@ struct cli {
 
 struct command {
     const char *name, *args, *help, *example;
-    uint32_t options;       /* BIT()s of its own */
+    uint64_t options;       /* BIT()s of its own */
     int min_args, max_args; /* max -1: any number */
     int (*run)(struct cli *c, int argc,
                char **argv); /* its arguments, without options; returns the exit status */
@@ -66,19 +69,19 @@ struct command {
 /* Sorts options from arguments: afterwards argv[0..*argc-1] are the arguments. `allowed` are BIT()s.
  * Errors: LIAISON_USAGE, said on stderr. */
 MUST_CHECK
-enum liaison_code options_read(struct cli *c, int *argc, char **argv, uint32_t allowed);
+enum liaison_code options_read(struct cli *c, int *argc, char **argv, uint64_t allowed);
 
 /* The options in `set`, one line each, for --help. */
-void options_help(uint32_t set);
+void options_help(uint64_t set);
 
 /* The same for programs: "--name" or "--name VALUE" on each line. */
-void options_list(uint32_t set);
+void options_list(uint64_t set);
 
 /* An option's name, without "--". */
 const char *options_name(enum option o);
 
 /* BIT()s of the options that every command has. */
-extern const uint32_t OPTIONS_OF_ALL;
+extern const uint64_t OPTIONS_OF_ALL;
 
 /* True if `text` is a number from `low` to `high`. */
 MUST_CHECK
@@ -237,6 +240,22 @@ bool outbox_keep(struct cli *c, struct liaison_referral *const *r, size_t n, boo
  * outbox: taken, or kept aside as refused. Returns the exit status; 75: the broker did not answer, and it still waits. */
 int outbox_send(struct cli *c, const char *batch);
 
+/* ---- receipt.c: receipts in the profile, one file each beside nothing that changes */
+
+/* What came of the receipt of one answer. */
+struct receipt_news {
+    struct liaison_receipt *receipt; /* NULL: the profile has no policy, or the answer no entry */
+    const char *file;                /* where it is, proven or not */
+    int status;                      /* exit status: what came is evidence, or --receipt was not met */
+};
+
+/* Keeps the claim of an answer at once, and its receipt if it comes in time: shortly, or with --receipt within --timeout. */
+struct receipt_news receipt_keep(struct cli *c, const struct liaison_answer *a, const char *id);
+
+/* One line, or as JSON (null if there is none). */
+void receipt_say(struct cli *c, const struct receipt_news *news);
+json_t *receipt_json(struct cli *c, const struct receipt_news *news);
+
 /* ---- export.c */
 
 /* Writes the signed pieces of a referral into the new folder `dir`. Returns the exit status. */
@@ -265,3 +284,5 @@ int cmd_directory(struct cli *c, int argc, char **argv);
 int cmd_watch(struct cli *c, int argc, char **argv);
 int cmd_outbox(struct cli *c, int argc, char **argv);
 int cmd_tunnel(struct cli *c, int argc, char **argv);
+int cmd_receipt(struct cli *c, int argc, char **argv);
+int cmd_witness(struct cli *c, int argc, char **argv);

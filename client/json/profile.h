@@ -5,6 +5,12 @@
  *     sign.key sign.crt           PEM; the key readable by its owner only
  *     seal.key seal.crt           the same; agencies only
  *     ca.crt crl.pem              root and issuing certificates; one revocation list per CA
+ *     log.policy                  whose checkpoints of the broker's log are believed (C2SP tlog-policy); without it
+ *                                 nothing is verified and no receipt comes
+ *     log.rotations               rotations of that log's keys, one note after the other; may be missing
+ *     log.seen log.fork           written by the library: the last checkpoint seen; evidence of a log that did not extend it
+ *     receipts/ID.LOG-SEQ.receipt of referral ID, entry SEQ of the broker's LOG-th log
+ *     witness.key witness.state   of a witness: its key, and the last checkpoint it has cosigned
  */
 #include "client/json/json.h"
 
@@ -39,6 +45,9 @@ const char *profile_path(const struct profile *p, const char *file, struct arena
 MUST_CHECK
 bool profile_setting(const struct profile *p, size_t *i, struct arena *a,
                      const char **key, const char **value);
+
+/* True if log.policy is there. */
+bool profile_has_policy(const struct profile *p);
 
 /* Checks the form of every value. Errors: LIAISON_CONFIG; `why` says which. */
 MUST_CHECK

@@ -35,10 +35,36 @@ enum liaison_code liaison_log_seen(struct liaison *l, uint64_t *size, const uint
         return code;
     if (l->log.seen == NULL)
         return lib_fail(l, LIAISON_NOT_FOUND, "no checkpoint of the broker's log was seen yet");
+    code = log_save(l);
+    if (code != LIAISON_OK && code != LIAISON_BUSY)
+        return lib_fail(l, code, "%s", l->log.why);
     *size = l->log.seen->what.checkpoint.size;
     *note = l->log.seen->bytes;
     *len = l->log.seen->len;
     *quorum_s = l->log.quorum_s;
+    return LIAISON_OK;
+}
+
+enum liaison_code liaison_log_judge(struct liaison *l, const void *note, size_t len, uint64_t *size,
+                                    uint8_t root[32], size_t *witnesses, uint64_t *quorum_s)
+{
+    struct log_note *n = NULL;
+    enum liaison_code code = lib_enter(l);
+
+    if (code != LIAISON_OK)
+        return code;
+    if (!log_on(l))
+        return no_policy(l);
+    if (note == NULL || (code = log_ready(l)) != LIAISON_OK)
+        return note == NULL ? lib_fail(l, LIAISON_USAGE, "a note is wanted") : code;
+    code = log_judge(l, slice(note, len), &n);
+    if (code != LIAISON_OK)
+        return lib_fail(l, code, "%s", l->log.why);
+    *size = n->what.checkpoint.size;
+    memcpy(root, n->what.checkpoint.root, HASH_BYTES);
+    *witnesses = n->what.n_witnesses;
+    *quorum_s = n->what.quorum_s;
+    log_note_free(n);
     return LIAISON_OK;
 }
 

@@ -396,7 +396,15 @@ LIAISON_API const uint8_t *liaison_answer_bytes(const struct liaison_answer *a,
 /* 1 if checkpoints are verified: log_policy is set. */
 LIAISON_API int liaison_log_on(const struct liaison *l);
 
-/* Size and signed note of the last checkpoint seen, and the latest time (seconds since 1970) by which the policy's quorum of
+/* Judges a signed note by the policy alone: whether a log key of it signed, the size and root, how many of its witnesses have
+ * cosigned, and by when their quorum had (0: it has not). Needs no connection. Errors: LIAISON_CONFIG, LIAISON_SIGNATURE,
+ * LIAISON_MALFORMED, LIAISON_FILE. */
+LIAISON_API enum liaison_code liaison_log_judge(struct liaison *l, const void *note,
+                                                size_t len, uint64_t *size,
+                                                uint8_t root[32], size_t *witnesses,
+                                                uint64_t *quorum_s);
+
+/* Size and signed note of the last checkpoint seen, which is on disk afterwards, and the latest time (seconds since 1970) by which the policy's quorum of
  * witnesses had cosigned one; 0: none. Borrows: until the next call on `l`. Reads log_seen if need be.
  * Errors: LIAISON_CONFIG (no policy, or not a good one), LIAISON_NOT_FOUND (none seen), LIAISON_FILE. */
 LIAISON_API enum liaison_code liaison_log_seen(struct liaison *l, uint64_t *size,

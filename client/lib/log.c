@@ -4,9 +4,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "client/lib/disk.h"
+#include "client/lib/evidence.h"
 #include "client/lib/inner.h"
 #include "client/lib/words.h"
 
@@ -136,53 +136,14 @@ bool log_extends(struct liaison *l, const struct log_note *from, const struct lo
 
 /* ---------------------------------------------------------------- evidence */
 
-/* Puts both notes into the file of "log_fork", behind what is there, with their lengths so that they can be cut out again.
- * Returns the file's name, or NULL if nothing could be written. */
-static const char *keep_evidence(struct liaison *l, const struct log_note *seen,
-                                 const struct log_note *shown, struct slice proof)
-{
-    const char *path = lib_setting(l, SET_LOG_FORK);
-    size_t room = 512 + NOTE_NAME_MAX + seen->len + (shown == NULL ? 0 : shown->len) + 2 * proof.n, n;
-    char *text = path[0] == '\0' ? NULL : malloc(room);
-    uint8_t *there = NULL;
-    size_t there_n = 0;
-    const char *kept = NULL;
-    time_t now = (time_t)lib_unix();
-    struct tm utc;
-    char when[32] = "";
-
-    if (text == NULL)
-        return NULL;
-    if (gmtime_r(&now, &utc) != NULL)
-        strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    n = (size_t)snprintf(text, room,
-                         "# %s: a log of %s that does not extend what was seen of it\n"
-                         "seen before, %zu bytes:\n%.*s",
-                         when, seen->what.checkpoint.origin, seen->len, (int)seen->len,
-                         (const char *)seen->bytes);
-    n += (size_t)snprintf(text + n, room - n, "shown now, %zu bytes:\n%.*s",
-                          shown == NULL ? 0 : shown->len, shown == NULL ? 0 : (int)shown->len,
-                          shown == NULL ? "" : (const char *)shown->bytes);
-    n += (size_t)snprintf(text + n, room - n, "proof of growth that came with it, %zu hashes:\n",
-                          proof.n / HASH_BYTES);
-    for (size_t i = 0; i < proof.n; i++)
-        n += (size_t)snprintf(text + n, room - n, "%02x", proof.p[i]);
-    n += (size_t)snprintf(text + n, room - n, "\n");
-    if (disk_read(path, LOG_EVIDENCE_MAX, &there, &there_n) == LIAISON_TOO_LARGE)
-        there_n = LOG_EVIDENCE_MAX;
-    if (there_n + n <= LOG_EVIDENCE_MAX && disk_append(path, slice(text, n)) == LIAISON_OK)
-        kept = path;
-    else if (there_n > 0)
-        kept = path; /* as much of it as is kept is there already */
-    free(there);
-    free(text);
-    return kept;
-}
-
 static enum liaison_code forked(struct liaison *l, const struct log_note *seen,
                                 const struct log_note *shown, struct slice proof)
 {
-    const char *file = keep_evidence(l, seen, shown, proof);
+    const char *path = lib_setting(l, SET_LOG_FORK);
+    const char *file = evidence_keep(path, lib_unix(), slice(seen->bytes, seen->len),
+                                     shown == NULL ? slice(NULL, 0) : slice(shown->bytes, shown->len), proof)
+                           ? path
+                           : NULL;
     char now[64] = "none is shown now";
 
     if (shown != NULL)

@@ -13,7 +13,6 @@ enum {
     LOG_WHY = 384,
     LOG_ROTATIONS_MAX = 1 << 20,
     LOG_POLICY_MAX = 1 << 20,
-    LOG_EVIDENCE_MAX = 4 << 20, /* of the file log_fork */
     LOG_SAVE_MS = 1000,         /* a checkpoint is on disk at the latest so long after it was seen */
 };
 
