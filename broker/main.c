@@ -1,7 +1,7 @@
 /* liaisond: the order of start-up, and what signals do. Everything else has a room of its own.
  *
- * Order: settings and rules; trust, certificate, key; listening sockets; store and key file; drop of privilege; core; gates.
- * No byte of a peer is read before privilege is dropped. */
+ * Order: settings and rules; trust, certificate; notary; our key; listening sockets; drop of privilege; store and its key
+ * file; core; gates. The notary leaves before our key is read, and no byte of a peer is read before privilege is dropped. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <grp.h>
@@ -18,6 +18,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,6 +28,7 @@
 #include "broker/conf/explain.h"
 #include "broker/core/call.h"
 #include "broker/core/core.h"
+#include "broker/notary/command.h"
 #include "broker/ops/expiry.h"
 #include "broker/ops/log.h"
 #include "broker/ops/notify.h"
@@ -44,6 +46,9 @@ struct broker {
     struct tls_trust *trust;
     SSL_CTX *context;
     struct tls_identity self;
+    struct notary *notary; /* the core's, once there is one; so are the witnesses */
+    pid_t notary_pid;
+    struct note_policy *witnesses; /* NULL: the settings name none */
     int listeners[CONF_LISTEN_MAX];
     size_t n_listeners;
     void *zmq;
@@ -86,20 +91,17 @@ static int failed(enum liaison_code code, const char *why)
 /* ------------------------------------------------------------ trust */
 
 static enum liaison_code load_trust(const struct conf *c, struct tls_trust **trust,
-                                    SSL_CTX **context, char *why, size_t why_len)
+                                    char *why, size_t why_len)
 {
-    enum liaison_code code = tls_trust_load(rules_network(c->rules), c->ca, c->crl,
-                                            time(NULL), trust, why, why_len);
+    return tls_trust_load(rules_network(c->rules), c->ca, c->crl, time(NULL), trust, why,
+                          why_len);
+}
 
-    if (code != LIAISON_OK)
-        return code;
-    code = tls_context(*trust, TLS_SERVER_SIDE, c->certificate, c->key, context, why,
+static enum liaison_code load_context(const struct conf *c, struct tls_trust *trust,
+                                      SSL_CTX **context, char *why, size_t why_len)
+{
+    return tls_context(trust, TLS_SERVER_SIDE, c->certificate, c->key, context, why,
                        why_len);
-    if (code != LIAISON_OK) {
-        tls_trust_free(*trust);
-        *trust = NULL;
-    }
-    return code;
 }
 
 /* Our own name, from our certificate. */
@@ -117,6 +119,69 @@ static enum liaison_code load_self(const struct conf *c, const struct tls_trust 
                          why_len);
     OPENSSL_free(der);
     return code;
+}
+
+/* ------------------------------------------------------------ notary */
+
+enum { NOTARY_MS = 10000, FIRST_LOG = 1 };
+
+static struct notary_place notary_place_of(const struct conf *c, const char *origin)
+{
+    return (struct notary_place){
+        .settings = {.key_file = c->notary_key,
+                     .state_file = c->notary_state,
+                     .origin = origin,
+                     .user = c->notary_user != NULL ? c->notary_user : c->user},
+        .policy = c->witnesses};
+}
+
+/* Our log's key counts in the policy, whatever the file says of it. */
+static enum liaison_code load_witnesses(struct broker *b, char *why, size_t why_len)
+{
+    struct notary_answer *a = malloc(sizeof *a);
+    enum liaison_code code = a == NULL ? LIAISON_MEMORY : notary_ask_status(b->notary);
+
+    if (code == LIAISON_OK)
+        code = notary_wait(b->notary, NOTARY_MS, a);
+    if (code == LIAISON_OK)
+        code =
+            notary_policy(b->conf.witnesses, &a->status.key, &b->witnesses, why, why_len);
+    else
+        snprintf(why, why_len, "the notary does not answer: %s", err_text(code));
+    free(a);
+    return code;
+}
+
+static enum liaison_code start_notary(struct broker *b, char *why, size_t why_len)
+{
+    char origin[NOTE_NAME_MAX + 1];
+    int fd, n = snprintf(origin, sizeof origin, "%s/%s/%d", rules_network(b->conf.rules),
+                         b->self.name, FIRST_LOG);
+    const struct notary_place place = notary_place_of(&b->conf, origin);
+
+    if (n < 0 || (size_t)n >= sizeof origin) {
+        snprintf(why, why_len, "network and broker's name are too long for a log's name");
+        return LIAISON_CONFIG;
+    }
+    enum liaison_code code =
+        notary_start(&place.settings, &fd, &b->notary_pid, why, why_len);
+
+    if (code != LIAISON_OK)
+        return code;
+    b->notary = notary_new(fd);
+    if (b->notary == NULL) {
+        close(fd);
+        return LIAISON_MEMORY;
+    }
+    return b->conf.witnesses == NULL ? LIAISON_OK : load_witnesses(b, why, why_len);
+}
+
+static void end_notary(struct broker *b)
+{
+    notary_free(b->notary);
+    note_policy_free(b->witnesses);
+    if (b->notary_pid > 0)
+        waitpid(b->notary_pid, NULL, 0);
 }
 
 /* ------------------------------------------------------------ sockets */
@@ -278,6 +343,10 @@ static enum liaison_code make_core(struct broker *b, char *why, size_t why_len)
 
     if (code != LIAISON_OK)
         return code;
+    s.notary = b->notary; /* handed over */
+    s.witnesses = b->witnesses;
+    b->notary = NULL;
+    b->witnesses = NULL;
     return core_new(&s, &b->core, why, why_len);
 }
 
@@ -393,9 +462,11 @@ static enum liaison_code start(struct broker *b, char *why, size_t why_len)
     enum liaison_code code;
     bool confined = b->conf.sandbox && sandbox_fits();
 
-    if ((code = load_trust(&b->conf, &b->trust, &b->context, why, why_len)) !=
-            LIAISON_OK ||
+    if ((code = load_trust(&b->conf, &b->trust, why, why_len)) != LIAISON_OK ||
         (code = load_self(&b->conf, b->trust, &b->self, why, why_len)) != LIAISON_OK ||
+        (code = start_notary(b, why, why_len)) != LIAISON_OK ||
+        (code = load_context(&b->conf, b->trust, &b->context, why, why_len)) !=
+            LIAISON_OK ||
         (code = listen_all(b, why, why_len)) != LIAISON_OK ||
         (code = drop_privilege(b->conf.user, why, why_len)) !=
             LIAISON_OK) /* the store is its user's */
@@ -447,8 +518,8 @@ static void reload(struct broker *b)
     SSL_CTX *context = NULL;
     char why[1024] = "out of memory";
 
-    if (c == NULL ||
-        load_trust(&b->conf, &trust, &context, why, sizeof why) != LIAISON_OK ||
+    if (c == NULL || load_trust(&b->conf, &trust, why, sizeof why) != LIAISON_OK ||
+        load_context(&b->conf, trust, &context, why, sizeof why) != LIAISON_OK ||
         tls_trust_follows(trust, b->trust, why, sizeof why) != LIAISON_OK ||
         load_again(b, trust, &self, why, sizeof why) != LIAISON_OK ||
         directory_load(b->conf.directory, trust, time(NULL), &c->directory, why,
@@ -627,6 +698,7 @@ static void release(struct broker *b)
     if (b->control != NULL)
         zmq_close(b->control);
     core_free(b->core);
+    end_notary(b);
     if (b->zmq != NULL)
         zmq_ctx_term(b->zmq);
     for (size_t i = 0; i < b->n_listeners; i++)
@@ -703,6 +775,25 @@ static int cmd_template(const char *path)
     return ferror(stdout) ? EX_IOERR : EX_OK;
 }
 
+static enum liaison_code load_place(const char *path, void *arg, struct notary_place *out)
+{
+    struct conf *c = arg;
+    enum liaison_code code = conf_load(path, c, stderr);
+
+    if (code == LIAISON_OK)
+        *out = notary_place_of(c, ""); /* by hand no log begins */
+    return code;
+}
+
+static int cmd_notary(int argc, char *const *argv)
+{
+    struct conf c = {0};
+    int status = notary_command(argc, argv, DEFAULT_SETTINGS, load_place, &c);
+
+    conf_free(&c);
+    return status;
+}
+
 static const struct command {
     const char *name, *args, *help, *example;
     bool takes_file;
@@ -718,6 +809,9 @@ static const struct command {
     {"explain", "FILE ...", "what the rules say about one question, and which lines",
      "liaisond explain rules.conf --type referral --category mentoring ...", true, NULL,
      explain_command},
+    {"notary", "COMMAND ...",
+     "show, adopt, rotate: the log's key; see liaisond notary --help",
+     "liaisond notary show --policy", false, NULL, cmd_notary},
     {"template", "", "print settings and rules to start from",
      "liaisond template > liaisond.conf", false, cmd_template, NULL},
 };
@@ -726,7 +820,7 @@ static int usage(FILE *to)
 {
     fprintf(to, "usage: liaisond COMMAND [ARGUMENT]\n\ncommands:\n");
     for (size_t i = 0; i < sizeof COMMANDS / sizeof *COMMANDS; i++)
-        fprintf(to, "  %-8s %-10s %s\n            example: %s\n", COMMANDS[i].name,
+        fprintf(to, "  %-8s %-11s %s\n            example: %s\n", COMMANDS[i].name,
                 COMMANDS[i].args, COMMANDS[i].help, COMMANDS[i].example);
     fprintf(to, "\nFILE is %s unless said otherwise.\n", DEFAULT_SETTINGS);
     if (to == stdout) {

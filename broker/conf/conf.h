@@ -50,6 +50,10 @@ struct conf {
     const char *store_key; /* the key-encryption key's file, outside the store */
     uint64_t map_bytes, reserve_bytes;
     const char *certificate, *key, *ca, *crl, *directory;
+    const char *notary_key, *notary_state; /* the log's key, and what was signed with it last */
+    const char *notary_user;               /* NULL: `user` */
+    const char *witnesses;                 /* the policy's file; NULL: nobody witnesses this log */
+    const char *control;                   /* the operators' socket; NULL: none */
     const char *rules_file; /* NULL: the rules stand in the settings file */
     const char *user;       /* NULL: stay who we are */
     enum log_level log;

@@ -267,16 +267,57 @@ static void take_store(struct job *j)
     j->c->reserve_bytes = reserve;
 }
 
-static void take_user(struct job *j)
+/* NULL (reported) if there is none. */
+static const char *take_user_name(struct job *j)
 {
     const struct text *t = take_word(j, false, "a user's name is missing");
 
-    if (t == NULL || !take_end(j))
+    if (t == NULL)
+        return NULL;
+    if (strlen(t->s) <= USER_MAX && *t->s != '-')
+        return t->s;
+    wrong(j, t->at, "this is no user's name");
+    return NULL;
+}
+
+static void take_user(struct job *j)
+{
+    const char *name = take_user_name(j);
+
+    if (name != NULL && take_end(j))
+        j->c->user = name;
+}
+
+/* `word` and the quoted path behind it. */
+static const char *take_named_path(struct job *j, const char *word, const char *missing)
+{
+    if (take_keyword(j, word))
+        return take_path(j, missing);
+    wrong(j, next_place(j), missing);
+    return NULL;
+}
+
+/* notary key "FILE" state "FILE" [user NAME] */
+static void take_notary(struct job *j)
+{
+    const char *user = NULL, *state,
+               *key = take_named_path(j, "key", "the log's key file is missing");
+
+    if (key == NULL)
         return;
-    if (strlen(t->s) > USER_MAX || *t->s == '-')
-        wrong(j, t->at, "this is no user's name");
-    else
-        j->c->user = t->s;
+    if ((state = take_named_path(j, "state", "the state file is missing")) == NULL)
+        return;
+    if (take_keyword(j, "user") && (user = take_user_name(j)) == NULL)
+        return;
+    if (!take_end(j))
+        return;
+    if (strcmp(key, state) == 0) {
+        wrong(j, j->given->name.at, "key and state are one file");
+        return;
+    }
+    j->c->notary_key = key;
+    j->c->notary_state = state;
+    j->c->notary_user = user;
 }
 
 static void take_log(struct job *j)
@@ -402,8 +443,18 @@ static const struct setting SETTINGS[] = {
      false, take_one_path, FIELD(crl)},
     {"directory", "\"DIR\"", "the members' published sealing certificates", true, false,
      take_one_path, FIELD(directory)},
-    {"rules", "\"FILE\"",
-     "the access rules, if they do not stand here", false, false,
+    {"notary", "key \"FILE\" state \"FILE\" [user NAME]",
+     "the process that signs the log: its key and what it signed last, two files that "
+     "the first start makes, 0600, in a folder of that user's (the setting user)",
+     true, false, take_notary, 0},
+    {"witnesses", "\"FILE\"",
+     "the policy that names the log's witnesses and how many must have seen it; not "
+     "given: nobody has",
+     false, false, take_one_path, FIELD(witnesses)},
+    {"control", "\"SOCKET\"",
+     "the UNIX socket on which operators act, 0600; not given: nowhere", false, false,
+     take_one_path, FIELD(control)},
+    {"rules", "\"FILE\"", "the access rules, if they do not stand here", false, false,
      take_one_path, FIELD(rules_file)},
     {"user", "NAME",
      "who to become before a peer's first byte is read; not given: nobody else", false,

@@ -5,8 +5,6 @@
 #include "broker/ops/log.h"
 #include "proto/valid.h"
 
-enum { TRAIL_CHUNK = 16 }; /* entries kept in the row before they go to the trail table */
-
 /* Where a sealed value stands: its table and key, so that it cannot be put elsewhere. */
 struct place {
     uint8_t bytes[13];
@@ -63,8 +61,7 @@ static bool row_whole(const struct core *c, const Liaison__Rows__V1__Referral *r
     return party_numbered(c, r->from) != NULL && party_numbered(c, r->to) != NULL &&
            party_numbered(c, r->responsible) != NULL && r->id.len == ID_BYTES &&
            r->digest.len == HASH_BYTES && r->signer.len == HASH_BYTES &&
-           r->wrapped.len == VAULT_WRAPPED_BYTES && r->trail.len % 8 == 0 &&
-           r->trail.len < TRAIL_CHUNK * 8;
+           r->wrapped.len == VAULT_WRAPPED_BYTES && item_trail_whole(r);
 }
 
 struct item *item_get(struct batch *b, uint64_t number)
@@ -273,31 +270,6 @@ enum liaison_code item_get_action(struct batch *b, struct item *i, uint32_t vers
             b, code == LIAISON_MEMORY || code == LIAISON_IO ? code : LIAISON_DAMAGED);
     *out = m;
     return LIAISON_OK;
-}
-
-void item_trail(struct batch *b, struct item *i, uint64_t seq)
-{
-    size_t n = i->row.trail.len;
-    uint8_t *trail = arena_alloc(b->arena, n + 8);
-
-    if (trail == NULL) {
-        batch_fail(b, LIAISON_MEMORY);
-        return;
-    }
-    if (n > 0)
-        memcpy(trail, i->row.trail.data, n);
-    be64_put(trail + n, seq);
-    i->row.trail.data = trail;
-    i->row.trail.len = n + 8;
-    i->dirty = true;
-    if (i->row.trail.len < TRAIL_CHUNK * 8)
-        return;
-    uint8_t key[16];
-
-    be64_put(key, i->number);
-    memcpy(key + 8, trail, 8);
-    store_put(b->tx, T_TRAIL, slice(key, sizeof key), slice(trail, i->row.trail.len));
-    i->row.trail.len = 0;
 }
 
 void item_flush(struct batch *b)

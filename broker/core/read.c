@@ -412,40 +412,6 @@ void open_call(struct batch *b, struct call *c, struct session *s)
     answer_read(b, c, s, &f, &fact, i);
 }
 
-/* Entries of a referral from a number on, oldest first. */
-struct trail {
-    uint64_t from;
-    uint8_t *seqs; /* 8 bytes each */
-    size_t n, room;
-};
-
-static int trail_row(void *arg, struct slice key, struct slice value)
-{
-    struct trail *t = arg;
-
-    (void)key;
-    for (size_t i = 0; i + 8 <= value.n && t->n < t->room; i += 8)
-        if (be64_get(value.p + i) >= t->from)
-            memcpy(t->seqs + 8 * t->n++, value.p + i, 8);
-    return t->n == t->room;
-}
-
-static bool trail_read(struct batch *b, const struct item *i, struct trail *t)
-{
-    uint8_t low[8], high[8];
-
-    t->seqs = arena_alloc(b->arena, 8 * t->room);
-    if (t->seqs == NULL)
-        return batch_fail(b, LIAISON_MEMORY), false;
-    be64_put(low, i->number);
-    be64_put(high, i->number + 1);
-    if (store_batch_scan(b->tx, T_TRAIL, slice(low, 8), slice(high, 8), SIZE_MAX,
-                         trail_row, t) != LIAISON_OK)
-        return batch_fail(b, LIAISON_IO), false;
-    trail_row(t, slice(NULL, 0), binary_slice(i->row.trail));
-    return true;
-}
-
 static bool fill_entries(struct batch *b, const struct trail *t, size_t rows,
                          Liaison__V1__Entries *page)
 {

@@ -180,9 +180,6 @@ enum liaison_code item_body(struct batch *b, struct item *i);
 void item_put_body(struct batch *b, struct item *i, const Liaison__V1__SignedReferral *r,
                    const uint8_t signer[32]);
 
-/* Adds an entry to its trail. */
-void item_trail(struct batch *b, struct item *i, uint64_t seq);
-
 /* Writes every touched row into the transaction. */
 void item_flush(struct batch *b);
 
@@ -192,6 +189,26 @@ void item_put_action(struct batch *b, struct item *i, uint32_t version,
 MUST_CHECK
 enum liaison_code item_get_action(struct batch *b, struct item *i, uint32_t version,
                                   const Liaison__V1__SignedAction **out);
+
+/* ------------------------------------------------------------ trail.c */
+
+/* Adds an entry to its trail. */
+void item_trail(struct batch *b, struct item *i, uint64_t seq);
+
+/* True if the row's part of the trail has the form it must have. */
+bool item_trail_whole(const Liaison__Rows__V1__Referral *row);
+
+/* Entries about a referral from a number on, oldest first. */
+struct trail {
+    uint64_t from;
+    uint8_t *seqs; /* 8 bytes each, in the batch's arena */
+    size_t n, room;
+};
+
+/* Fills t->seqs from `from` on with at most `room` of them. A trail that does not lead to the referral's entries is made again
+ * from the log. False: the batch has failed. */
+MUST_CHECK
+bool trail_read(struct batch *b, struct item *i, struct trail *t);
 
 /* ------------------------------------------------------------ record.c */
 

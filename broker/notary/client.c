@@ -41,11 +41,12 @@ static enum liaison_code ask(struct notary *n, enum wire_kind kind,
 {
     uint8_t message[WIRE_REQUEST_BYTES];
 
+    if (n->ended)
+        return LIAISON_IO;
     if (n->waiting)
         return LIAISON_BUSY;
     wire_put_request(kind, t, message);
-    if (n->ended ||
-        send(n->fd, message, sizeof message, MSG_NOSIGNAL) != (ssize_t)sizeof message) {
+    if (send(n->fd, message, sizeof message, MSG_NOSIGNAL) != (ssize_t)sizeof message) {
         n->ended = true;
         return LIAISON_IO;
     }

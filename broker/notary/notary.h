@@ -94,6 +94,12 @@ enum liaison_code notary_answer(struct notary *n, struct notary_answer *out);
 MUST_CHECK
 enum liaison_code notary_wait(struct notary *n, int timeout_ms, struct notary_answer *out);
 
+/* Reads a policy file, of which witnesses and quorum are wanted: the log's own key counts whether it stands there or not.
+ * Gives: *out. On error `why` is a sentence. Errors: LIAISON_FILE, LIAISON_CONFIG, LIAISON_MEMORY. */
+MUST_CHECK
+enum liaison_code notary_policy(const char *path, const struct note_key *log, struct note_policy **out, char *why,
+                                size_t why_len);
+
 /* ------------------------------------------------------------ by hand, with no notary running */
 
 /* `liaisond notary adopt`: makes the high-water file from a checkpoint that the key has signed and witnesses of the

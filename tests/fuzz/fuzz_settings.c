@@ -52,8 +52,9 @@ static void is_whole(const struct conf *c)
          c->gates <= CONF_GATES_MAX && c->rules != NULL);
     must(strncmp(c->store_url, "lmdb:/", 6) == 0 && c->reserve_bytes > 0 &&
          c->reserve_bytes < c->map_bytes);
-    const char *const PATHS[] = {c->store_key, c->certificate, c->key,
-                                 c->ca,        c->crl,         c->directory};
+    const char *const PATHS[] = {c->store_key,  c->certificate, c->key,
+                                 c->ca,         c->crl,         c->directory,
+                                 c->notary_key, c->notary_state};
 
     for (size_t i = 0; i < sizeof PATHS / sizeof *PATHS; i++)
         must(PATHS[i][0] == '/');
@@ -85,6 +86,14 @@ static char *written_again(const struct conf *c)
     fprintf(f,
             "certificate \"%s\"\nkey \"%s\"\nca \"%s\"\ncrl \"%s\"\ndirectory \"%s\"\n",
             c->certificate, c->key, c->ca, c->crl, c->directory);
+    fprintf(f, "notary key \"%s\" state \"%s\"", c->notary_key, c->notary_state);
+    if (c->notary_user != NULL)
+        fprintf(f, " user %s", c->notary_user);
+    fputc('\n', f);
+    if (c->witnesses != NULL)
+        fprintf(f, "witnesses \"%s\"\n", c->witnesses);
+    if (c->control != NULL)
+        fprintf(f, "control \"%s\"\n", c->control);
     if (c->user != NULL)
         fprintf(f, "user %s\n", c->user);
     if (c->metrics != NULL)
@@ -115,6 +124,10 @@ static void are_the_same(const struct conf *a, const struct conf *b)
          same_text(a->certificate, b->certificate) && same_text(a->key, b->key) &&
          same_text(a->ca, b->ca) && same_text(a->crl, b->crl) &&
          same_text(a->directory, b->directory) && same_text(a->user, b->user) &&
+         same_text(a->notary_key, b->notary_key) &&
+         same_text(a->notary_state, b->notary_state) &&
+         same_text(a->notary_user, b->notary_user) &&
+         same_text(a->witnesses, b->witnesses) && same_text(a->control, b->control) &&
          same_text(a->metrics, b->metrics) && a->sandbox == b->sandbox &&
          memcmp(&a->limits, &b->limits, sizeof a->limits) == 0);
 }

@@ -91,6 +91,7 @@ key "{broker}/broker.key"
 ca "{broker}/ca.crt"
 crl "{broker}/crl.pem"
 directory "{broker}/directory"
+notary key "{folder}/log.key" state "{folder}/log.state"
 rules "{folder}/rules.conf"
 limit sessions-per-address 4096
 log info

@@ -192,12 +192,6 @@ static int rig_drop(void **state)
     return 0;
 }
 
-static void must_restart(struct rig *r)
-{
-    rig_stop(r);
-    must_start(r);
-}
-
 /* ------------------------------------------------------------ asking */
 
 static struct notary_tree tree_of(struct rig *r, struct log_of *l, uint64_t old,

@@ -122,6 +122,9 @@ static void what_is_not_set_has_its_default(void **state)
     assert_int_equal(c.gates, 1);
     assert_int_equal(c.log, LOG_INFO_);
     assert_null(c.user);
+    assert_null(c.notary_user);
+    assert_null(c.witnesses);
+    assert_null(c.control);
     assert_null(c.rules_file);
     assert_int_equal(c.map_bytes, UINT64_C(16) << 30);
     assert_int_equal(c.reserve_bytes, 64 << 20);
@@ -163,6 +166,11 @@ static void what_is_set_is_taken_and_paths_start_at_their_file(void **state)
     assert_string_equal(c.ca, "tests/data/conf/ca.crt");
     assert_string_equal(c.crl, "tests/data/conf/ca.crl");
     assert_string_equal(c.directory, "tests/data/conf/dir");
+    assert_string_equal(c.notary_key, "tests/data/conf/log.key");
+    assert_string_equal(c.notary_state, "/var/log.state");
+    assert_string_equal(c.notary_user, "liaison-notary");
+    assert_string_equal(c.witnesses, "tests/data/conf/log.policy");
+    assert_string_equal(c.control, "tests/data/conf/control");
     assert_string_equal(c.rules_file, "tests/data/conf/good.rules");
     assert_string_equal(c.user, "liaison");
     assert_int_equal(c.log, LOG_DEBUG_);

@@ -5,6 +5,12 @@
 #include <pwd.h>
 #include <sys/socket.h>
 
+static void must_restart(struct rig *r)
+{
+    rig_stop(r);
+    must_start(r);
+}
+
 static void a_log_that_begins_has_a_key_and_a_state_for_its_owner_alone(void **state)
 {
     struct rig *r = *state;
