@@ -16,6 +16,7 @@
 #include "proto/arena.h"
 #include "proto/err.h"
 #include "proto/liaison.pb-c.h"
+#include "proto/note.h"
 
 static const char PAGE[] = "proto/PROTOCOL.md"; /* tests run at the top of the tree */
 
@@ -191,6 +192,71 @@ static void no_line_is_longer_than_120(void **state)
     free(page);
 }
 
+/* The fenced block that follows <!-- NAME -->, with its last LF; to be freed. */
+static char *fenced(const char *name)
+{
+    char open[64];
+    char *page = read_page(), *block;
+
+    snprintf(open, sizeof open, "<!-- %s -->\n```\n", name);
+    const char *from = strstr(page, open),
+               *to = from == NULL ? NULL : strstr(from + strlen(open), "```\n");
+
+    if (to == NULL)
+        fail_msg("%s: has no block marked \"%s\"", PAGE, name);
+    from += strlen(open);
+    block = strndup(from, (size_t)(to - from));
+    free(page);
+    return block;
+}
+
+static void the_policy_of_the_page_finds_its_checkpoint_beyond_dispute(void **state)
+{
+    char *policy = fenced("policy"), *note = fenced("note checkpoint"),
+         *rotation = fenced("note rotation"), why[256];
+    struct note_policy *p = NULL;
+    struct note_judgement j;
+
+    (void)state;
+    assert_int_equal(note_policy_parse(slice_text(policy), &p, why, sizeof why),
+                     LIAISON_OK);
+    assert_int_equal(note_judge(p, slice_text(note), 1790000007, &j), LIAISON_OK);
+    assert_string_equal(j.checkpoint.origin, "example.net/eu/main/1");
+    assert_int_equal(j.checkpoint.size, 7);
+    assert_int_equal(j.n_witnesses, 2);
+    assert_true(j.quorum);
+    assert_int_equal(j.quorum_s, 1790000007);
+    assert_int_equal(note_policy_rotate(p, slice_text(rotation)), LIAISON_OK);
+    assert_int_equal(note_judge(p, slice_text(note), 1790000007, &j), LIAISON_OK);
+    note_policy_free(p);
+    free(policy);
+    free(note);
+    free(rotation);
+}
+
+static void the_proof_of_the_page_leads_to_its_checkpoint(void **state)
+{
+    char *file = fenced("proof"), *note = fenced("note checkpoint");
+    struct hash *h = hash_new();
+    struct note_proof proof;
+    struct checkpoint c;
+    struct note n;
+    uint8_t entry[HASH_BYTES];
+
+    (void)state;
+    assert_non_null(h);
+    assert_int_equal(note_proof_parse(slice_text(file), &proof), LIAISON_OK);
+    assert_true(slice_equal(proof.note, slice_text(note)));
+    assert_int_equal(note_parse(proof.note, &n), LIAISON_OK);
+    assert_int_equal(checkpoint_parse(n.text, &c), LIAISON_OK);
+    merkle_leaf(h, slice_text("synthetic entry 4"), entry);
+    assert_true(merkle_check(h, entry, proof.index, c.size,
+                             slice(proof.path, proof.path_len * HASH_BYTES), c.root));
+    hash_free(h);
+    free(file);
+    free(note);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -199,6 +265,8 @@ int main(void)
         cmocka_unit_test(the_limits_are_those_that_liaisond_prints),
         cmocka_unit_test(a_rule_is_written_as_the_page_shows),
         cmocka_unit_test(no_line_is_longer_than_120),
+        cmocka_unit_test(the_policy_of_the_page_finds_its_checkpoint_beyond_dispute),
+        cmocka_unit_test(the_proof_of_the_page_leads_to_its_checkpoint),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
