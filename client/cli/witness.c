@@ -276,6 +276,13 @@ static bool cosign(struct cli *c, const struct request *q, struct slice *out, in
 static bool fetch(struct cli *c, uint64_t old, struct request *out, struct liaison_answer **answer, int *status)
 {
     enum liaison_code code = liaison_prove(c->lib, NULL, 0, old, 0, answer);
+
+    if (code == LIAISON_NOT_FOUND && old != 0) { /* its log is smaller than what was cosigned: that is to be looked at */
+        liaison_answer_free(*answer);
+        *answer = NULL;
+        old = 0;
+        code = liaison_prove(c->lib, NULL, 0, old, 0, answer);
+    }
     const Liaison__V1__Frame *f = code == LIAISON_OK ? cli_frame(c, *answer) : NULL;
 
     if (code != LIAISON_OK)

@@ -177,37 +177,59 @@ enum liaison_code ledger_prove(struct liaison *l, const uint64_t *seqs, size_t n
     return code == LIAISON_BUSY ? lib_fail(l, LIAISON_TIMEOUT, "no proof came in time that fits what was seen") : code;
 }
 
-/* Does what was seen extend `note`, or the other way round? The broker proves it. LIAISON_BUSY: it proved something else. */
-static enum liaison_code link_note(struct liaison *l, struct log_note *note, int64_t until_ms)
+/* Asks whether the log extends `from`, at a checkpoint of at least `size`. Gives: *to, judged and proven. */
+static enum liaison_code ask_growth(struct liaison *l, struct log_note *from, uint64_t size, int64_t until_ms,
+                                    struct log_note **to)
 {
     Liaison__V1__Prove prove = LIAISON__V1__PROVE__INIT;
-    struct log_note *seen = log_share(l->log.seen), *shown = NULL;
     struct liaison_answer *a = NULL;
-    bool grows = seen == NULL || note->what.checkpoint.size >= seen->what.checkpoint.size;
-    const struct log_note *lower = grows ? seen : note, *upper = grows ? note : seen;
-    enum liaison_code code;
+    struct log_note *note = NULL;
 
-    prove.old_size = lower == NULL ? 0 : lower->what.checkpoint.size;
-    prove.size = upper->what.checkpoint.size;
-    code = prove_call(l, &prove, until_ms, &a);
+    prove.old_size = from->what.checkpoint.size;
+    prove.size = size;
+    enum liaison_code code = prove_call(l, &prove, until_ms, &a);
+
     if (code != LIAISON_OK)
         goto out;
     const Liaison__V1__Proof *p = a->frame->proof;
-    struct slice proof = slice(p->consistency.data, p->consistency.len);
 
-    code = log_judge(l, slice(p->checkpoint.data, p->checkpoint.len), &shown);
+    code = log_judge(l, slice(p->checkpoint.data, p->checkpoint.len), &note);
     if (code == LIAISON_OK)
-        code = log_link(l, lower, upper, shown, proof);
-    if (code == LIAISON_OK && grows)
-        code = log_grow(l, seen, note, proof);
-    if (code == LIAISON_FORK)
-        engine_hang_up(l);
-    if (code != LIAISON_OK && code != LIAISON_BUSY)
+        code = log_link(l, from, note, slice(p->consistency.data, p->consistency.len));
+    if (code == LIAISON_OK)
+        *to = log_share(note);
+    else
         (void)lib_fail(l, code, "%s", l->log.why);
 out:
+    log_note_free(note);
     liaison_answer_free(a);
+    return code;
+}
+
+/* Does what was seen extend `note`, or the other way round? The broker keeps not every checkpoint: where the larger of the two is gone, one
+ * that is proven to extend both does as well. LIAISON_BUSY: the log grew between two answers. */
+static enum liaison_code link_note(struct liaison *l, struct log_note *note, int64_t until_ms)
+{
+    struct log_note *seen = log_share(l->log.seen), *first = NULL, *second = NULL;
+    bool grows = seen == NULL || note->what.checkpoint.size >= seen->what.checkpoint.size;
+    enum liaison_code code = LIAISON_OK;
+
+    if (seen != NULL && grows)
+        code = ask_growth(l, seen, note->what.checkpoint.size, until_ms, &first);
+    else if (seen != NULL)
+        code = ask_growth(l, note, seen->what.checkpoint.size, until_ms, &first);
+    if (code == LIAISON_OK && first != NULL && !log_same(first, grows ? note : seen)) {
+        code = ask_growth(l, grows ? note : seen, first->what.checkpoint.size, until_ms, &second);
+        if (code == LIAISON_OK && !log_same(first, second))
+            code = LIAISON_BUSY;
+    }
+    if (code == LIAISON_OK)
+        code = log_see(l, seen, second != NULL ? second : grows ? note : seen);
+    if (code == LIAISON_FORK)
+        engine_hang_up(l);
     log_note_free(seen);
-    log_note_free(shown);
+    log_note_free(first);
+    log_note_free(second);
     return code;
 }
 

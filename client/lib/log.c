@@ -77,7 +77,7 @@ enum liaison_code log_judge(struct liaison *l, struct slice note, struct log_not
                    : "the checkpoint is not a signed note of a size and a root");
 }
 
-static bool same(const struct log_note *a, const struct log_note *b)
+bool log_same(const struct log_note *a, const struct log_note *b)
 {
     const struct checkpoint *x = &a->what.checkpoint, *y = &b->what.checkpoint;
 
@@ -88,7 +88,7 @@ static bool same(const struct log_note *a, const struct log_note *b)
 /* True if nothing but cosignatures has come since `from` was the last one seen. */
 static bool still(const struct log_note *seen, const struct log_note *from)
 {
-    return seen == from || (seen != NULL && from != NULL && same(seen, from));
+    return seen == from || (seen != NULL && from != NULL && log_same(seen, from));
 }
 
 static bool same_size(const struct log_note *a, const struct log_note *b)
@@ -164,7 +164,7 @@ static void advance(struct liaison *l, struct log_note *to)
 
     if (to->what.quorum_s > v->quorum_s)
         v->quorum_s = to->what.quorum_s;
-    if (v->seen != NULL && same(v->seen, to) &&
+    if (v->seen != NULL && log_same(v->seen, to) &&
         v->seen->what.n_witnesses >= to->what.n_witnesses)
         return;
     put(&v->seen, to);
@@ -180,7 +180,7 @@ enum liaison_code log_grow(struct liaison *l, struct log_note *from, struct log_
 
     if (to == NULL)
         return v->seen == NULL ? LIAISON_OK : forked(l, v->seen, NULL, slice(NULL, 0));
-    if (v->seen != NULL && same(v->seen, to)) {
+    if (v->seen != NULL && log_same(v->seen, to)) {
         advance(l, to);
         return LIAISON_OK;
     }
@@ -192,12 +192,17 @@ enum liaison_code log_grow(struct liaison *l, struct log_note *from, struct log_
     return LIAISON_OK;
 }
 
-enum liaison_code log_link(struct liaison *l, const struct log_note *lower, const struct log_note *upper,
-                           const struct log_note *shown, struct slice proof)
+enum liaison_code log_link(struct liaison *l, const struct log_note *from, const struct log_note *to, struct slice proof)
 {
-    if (!same(shown, upper))
+    return log_extends(l, from, to, proof) ? LIAISON_OK : forked(l, from, to, proof);
+}
+
+enum liaison_code log_see(struct liaison *l, const struct log_note *from, struct log_note *to)
+{
+    if (!still(l->log.seen, from))
         return LIAISON_BUSY;
-    return log_extends(l, lower, upper, proof) ? LIAISON_OK : forked(l, lower, upper, proof);
+    advance(l, to);
+    return LIAISON_OK;
 }
 
 /* ---------------------------------------------------------------- files */
@@ -346,6 +351,7 @@ void log_drop(struct liaison *l)
     log_note_free(v->kept);
     log_note_free(v->told);
     log_note_free(v->other);
+    log_note_free(v->bridge);
     *v = (struct log_view){0};
 }
 
@@ -372,7 +378,7 @@ static enum liaison_code save_locked(struct liaison *l, const char *path)
 
     if (code != LIAISON_OK)
         return code;
-    if (there == NULL || there == v->kept || same(there, v->seen)) {
+    if (there == NULL || there == v->kept || log_same(there, v->seen)) {
         code = keep_earlier(l, path);
         if (code == LIAISON_OK)
             code = disk_replace(path, slice(v->seen->bytes, v->seen->len));
@@ -441,37 +447,47 @@ static bool other_is_lower(const struct liaison *l)
     return b->what.checkpoint.size < a->what.checkpoint.size;
 }
 
-const struct log_note *log_lower(const struct liaison *l)
-{
-    return other_is_lower(l) ? l->log.other : l->log.seen;
-}
-
-const struct log_note *log_upper(const struct liaison *l)
+static struct log_note *upper_of(const struct liaison *l)
 {
     return other_is_lower(l) ? l->log.seen : l->log.other;
 }
 
-enum liaison_code log_reconcile(struct liaison *l, const struct log_note *from,
-                                struct log_note *to, struct slice proof)
+void log_question(const struct liaison *l, struct log_note **from, uint64_t *size)
+{
+    const struct log_view *v = &l->log;
+
+    *from = v->bridge != NULL ? upper_of(l) : other_is_lower(l) ? v->other : v->seen;
+    *size = (v->bridge != NULL ? v->bridge : upper_of(l))->what.checkpoint.size;
+}
+
+void log_forget_other(struct liaison *l)
+{
+    put(&l->log.other, NULL);
+    put(&l->log.bridge, NULL);
+}
+
+enum liaison_code log_reconcile(struct liaison *l, const struct log_note *from, struct log_note *to, struct slice proof)
 {
     struct log_view *v = &l->log;
-    const struct log_note *lower = log_lower(l), *upper = log_upper(l);
-    enum liaison_code code = LIAISON_BUSY;
+    struct log_note *expected = NULL;
+    uint64_t size = 0;
+    enum liaison_code code = LIAISON_OK;
 
-    if (still(lower, from))
-        code = log_link(l, lower, upper, to, proof);
-    if (code != LIAISON_OK) {
-        put(&v->other, NULL); /* one of them has grown meanwhile: the next save asks again */
-        return code == LIAISON_BUSY ? LIAISON_OK : code;
+    log_question(l, &expected, &size);
+    if (still(expected, from) && to->what.checkpoint.size >= size)
+        code = log_link(l, from, to, proof);
+    else
+        expected = NULL; /* one of them has grown meanwhile */
+    if (code == LIAISON_OK && expected != NULL && v->bridge == NULL && !log_same(to, upper_of(l))) {
+        put(&v->bridge, to); /* extends the smaller; the larger is gone: does it extend that, too? */
+        return LIAISON_OK;
     }
-    if (upper == v->seen) {
+    if (code == LIAISON_OK && expected != NULL && (v->bridge == NULL || log_same(to, v->bridge))) {
         put(&v->kept, v->other);
+        v->unsaved = !log_same(to, v->other);
+        put(&v->seen, to);
         v->save_at_ms = 0;
-    } else {
-        put(&v->kept, v->other);
-        put(&v->seen, v->other);
-        v->unsaved = false;
     }
-    put(&v->other, NULL);
+    log_forget_other(l);
     return code;
 }

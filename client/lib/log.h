@@ -30,6 +30,7 @@ struct log_view {
     struct log_note *kept;  /* what the file held when it was last read or written */
     struct log_note *told;  /* what Hello said */
     struct log_note *other; /* what another process put there, to be reconciled with `seen` */
+    struct log_note *bridge; /* extends the smaller of those two */
     bool read;              /* policy and files were read */
     bool unsaved;
     int64_t save_at_ms;
@@ -68,11 +69,16 @@ MUST_CHECK
 enum liaison_code log_grow(struct liaison *l, struct log_note *from, struct log_note *to,
                            struct slice proof);
 
-/* The broker was asked whether `upper` extends `lower` (one of which was seen) and answered with `shown` and a proof. After LIAISON_OK it
- * does. LIAISON_BUSY: `shown` is another checkpoint. Errors: LIAISON_FORK. */
+/* The broker was asked whether its log extends `from`, and showed `to` with a proof. After LIAISON_OK it does. Errors: LIAISON_FORK. */
 MUST_CHECK
-enum liaison_code log_link(struct liaison *l, const struct log_note *lower, const struct log_note *upper,
-                           const struct log_note *shown, struct slice proof);
+enum liaison_code log_link(struct liaison *l, const struct log_note *from, const struct log_note *to, struct slice proof);
+
+/* Takes `to`, which is known to extend `from`, for the last one seen. LIAISON_BUSY: more was seen since `from`. */
+MUST_CHECK
+enum liaison_code log_see(struct liaison *l, const struct log_note *from, struct log_note *to);
+
+/* True if both are of the same tree, whoever has cosigned them. */
+bool log_same(const struct log_note *a, const struct log_note *b);
 
 /* What Hello says: the size of the last checkpoint seen, 0 without one. Remembers it for log_welcomed(). */
 uint64_t log_tell(struct liaison *l);
@@ -87,12 +93,14 @@ enum liaison_code log_welcomed(struct liaison *l, struct slice note, struct slic
 MUST_CHECK
 enum liaison_code log_save(struct liaison *l);
 
-/* The smaller and the larger of log.seen and log.other. */
-const struct log_note *log_lower(const struct liaison *l);
-const struct log_note *log_upper(const struct liaison *l);
+/* Reconciling log.seen with log.other, which is not NULL: the larger must extend the smaller. The broker keeps not every checkpoint, so one
+ * that extends both does as well. The next question: does the log extend *from, at a checkpoint of at least *size leaves? */
+void log_question(const struct liaison *l, struct log_note **from, uint64_t *size);
 
-/* The broker's answer to: does log_upper() extend `from`, that was log_lower()? `to` and `proof` are its words. After this log.other is
- * NULL. Errors: LIAISON_FORK. */
+/* Its answer. After it log.other is NULL, and both are reconciled or to be tried again by a later log_save(); or there is one more
+ * question. Errors: LIAISON_FORK. */
 MUST_CHECK
-enum liaison_code log_reconcile(struct liaison *l, const struct log_note *from,
-                                struct log_note *to, struct slice proof);
+enum liaison_code log_reconcile(struct liaison *l, const struct log_note *from, struct log_note *to, struct slice proof);
+
+/* Gives up on it until the next log_save(). */
+void log_forget_other(struct liaison *l);

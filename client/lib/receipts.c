@@ -190,7 +190,7 @@ enum liaison_code receipts_pushed(struct liaison *l, const Liaison__V1__Receipts
 /* ---------------------------------------------------------------- asking */
 
 /* Prove, of our own accord. One at a time. */
-static enum liaison_code ask(struct liaison *l, enum receipts_ask about, const struct log_note *from,
+static enum liaison_code ask(struct liaison *l, enum receipts_ask about, struct log_note *from,
                              uint64_t size, uint64_t *seqs, size_t n)
 {
     Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
@@ -203,7 +203,7 @@ static enum liaison_code ask(struct liaison *l, enum receipts_ask about, const s
     f.body_case = BODY(PROVE);
     f.prove = &prove;
     log_note_free(l->receipts.asked_from);
-    l->receipts.asked_from = log_share((struct log_note *)(uintptr_t)from);
+    l->receipts.asked_from = log_share(from);
     l->receipts.asked = about;
     return engine_own(l, &f, BODY(PROOF));
 }
@@ -211,7 +211,7 @@ static enum liaison_code ask(struct liaison *l, enum receipts_ask about, const s
 static enum liaison_code ask_receipts(struct liaison *l, int64_t now_ms)
 {
     struct receipts *r = &l->receipts;
-    const struct log_note *seen = l->log.seen;
+    struct log_note *seen = l->log.seen;
     uint64_t seqs[RECEIPTS_ASK], size = seen == NULL ? 0 : seen->what.checkpoint.size;
     size_t n = 0;
 
@@ -232,7 +232,7 @@ enum liaison_code receipts_turn(struct liaison *l, int64_t now_ms, const char **
     struct receipts *r = &l->receipts;
     enum liaison_code code = LIAISON_OK;
 
-    if (v->unsaved && now_ms >= v->save_at_ms) {
+    if (v->unsaved && v->other == NULL && now_ms >= v->save_at_ms) {
         code = log_save(l);
         *why = v->why;
         if (code != LIAISON_OK && code != LIAISON_BUSY)
@@ -241,8 +241,13 @@ enum liaison_code receipts_turn(struct liaison *l, int64_t now_ms, const char **
     if (r->asked != ASK_NOTHING)
         return LIAISON_OK;
     *why = "out of memory";
-    if (v->other != NULL)
-        return ask(l, ASK_OTHER, log_lower(l), log_upper(l)->what.checkpoint.size, NULL, 0);
+    if (v->other != NULL) {
+        struct log_note *from;
+        uint64_t size;
+
+        log_question(l, &from, &size);
+        return ask(l, ASK_OTHER, from, size, NULL, 0);
+    }
     return r->awaited.n > 0 && now_ms >= r->ask_at_ms ? ask_receipts(l, now_ms) : LIAISON_OK;
 }
 
@@ -253,6 +258,8 @@ int64_t receipts_due(const struct liaison *l)
 
     if (l->engine.talk != TALK_OPEN)
         return due;
+    if (l->log.other != NULL)
+        return r->asked == ASK_NOTHING ? 0 : due;
     if (l->log.unsaved)
         due = l->log.save_at_ms;
     if (r->asked == ASK_NOTHING && r->awaited.n > 0 && r->ask_at_ms < due)
@@ -267,8 +274,7 @@ static void ask_later(struct liaison *l)
 
     r->pause_ms = r->pause_ms * 2 > RECEIPTS_PAUSE_MAX_MS ? RECEIPTS_PAUSE_MAX_MS : r->pause_ms * 2;
     r->ask_at_ms = lib_mono_ms() + r->pause_ms;
-    log_note_free(l->log.other); /* the next save finds it again */
-    l->log.other = NULL;
+    log_forget_other(l); /* the next save finds it again */
 }
 
 static enum liaison_code take_proof(struct liaison *l, enum receipts_ask about, struct log_note *from,
