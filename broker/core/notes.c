@@ -11,6 +11,7 @@ enum {
     START_MS = 10000,          /* for the notary's first answer */
     UNSIGNED_MS = 600000,      /* that entries may stand without a signature */
     UNSIGNED_ENTRIES = 100000, /* the same */
+    LOOKED_AT = 10080,         /* checkpoints, at start */
     SPACED_MS = 60000, /* of checkpoints that nobody cosigned, one in this time is kept */
 };
 
@@ -144,6 +145,39 @@ static enum liaison_code load_newest(struct core *c, bool *sound, char *why,
     return LIAISON_OK;
 }
 
+/* ------------------------------------------------------------ witnesses */
+
+static void note_quorum(struct core *c, uint64_t size, struct slice note, uint64_t now_s)
+{
+    struct note_judgement j;
+
+    if (size <= c->notes->witnessed || c->settings.witnesses == NULL ||
+        note_judge(c->settings.witnesses, note, now_s, &j) != LIAISON_OK || !j.quorum ||
+        j.quorum_s == 0)
+        return;
+    c->notes->witnessed = size;
+    metrics_set(c->settings.metrics, METRIC_WITNESSED, size);
+    metrics_set(c->settings.metrics, METRIC_QUORUM, j.quorum_s);
+}
+
+static int witnessed_row(void *arg, struct slice key, struct slice value)
+{
+    struct core *c = arg;
+
+    if (key.n == 12)
+        note_quorum(c, be64_get(key.p + 4), value, (uint64_t)time(NULL));
+    return c->notes->witnessed != 0;
+}
+
+/* The newest that the quorum has cosigned; of those that nobody did, one a minute is kept, so a week of them is looked at. */
+static enum liaison_code load_witnessed(struct core *c)
+{
+    uint8_t low[12], high[12];
+
+    return store_scan_back(c->store, T_NOTE, note_key_of(c, 0, low),
+                           note_key_of(c, UINT64_MAX, high), LOOKED_AT, witnessed_row, c);
+}
+
 enum liaison_code notes_open(struct core *c, bool *sound, char *why, size_t why_len)
 {
     struct notes *n = calloc(1, sizeof *n);
@@ -172,8 +206,10 @@ enum liaison_code notes_open(struct core *c, bool *sound, char *why, size_t why_
                   "adopt` "
                   "has given it a checkpoint that witnesses have cosigned");
     code = compare(c, &n->answer.status, sound, why, why_len);
-    if (code == LIAISON_OK && *sound && !n->begin)
+    if (code == LIAISON_OK && !n->begin)
         code = load_newest(c, sound, why, why_len);
+    if (code == LIAISON_OK && !n->begin)
+        code = load_witnessed(c);
     if (log_size(c->log) > n->size)
         n->unsigned_ms = mono_ms();
     return code;
@@ -428,16 +464,10 @@ void notes_cosigned(struct batch *b, uint64_t size, struct slice note)
 {
     struct core *c = b->core;
     struct notes *n = c->notes;
-    struct note_judgement j;
     uint8_t key[12];
 
     store_put(b->tx, T_NOTE, note_key_of(c, size, key), note);
     if (size == n->size && take_newest(n, note, size))
         n->cosigned = true;
-    if (note_judge(c->settings.witnesses, note, b->wall_ms / 1000, &j) == LIAISON_OK &&
-        j.quorum && j.quorum_s > 0 && size > n->witnessed) {
-        n->witnessed = size;
-        metrics_set(c->settings.metrics, METRIC_WITNESSED, size);
-        metrics_set(c->settings.metrics, METRIC_QUORUM, j.quorum_s);
-    }
+    note_quorum(c, size, note, b->wall_ms / 1000);
 }
