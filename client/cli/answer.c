@@ -38,9 +38,8 @@ static json_t *granted_json(const struct liaison_answer *a)
 }
 
 /* {"result", "id", "state", "state_version", "entry", "time", "receipt", "granted"} or {"result": "refused", "code", "text", "rules"}. */
-static int say_json(struct cli *c, enum liaison_code code,
-                    const struct liaison_answer *a, const char *id, json_t *o,
-                    const struct receipt_news *news)
+static int say_json(struct cli *c, enum liaison_code code, const struct liaison_answer *a,
+                    const char *id, json_t *o, const struct receipt_news *news)
 {
     uint64_t ns = liaison_answer_time_ns(a);
     char time[40] = "", word[64] = "";

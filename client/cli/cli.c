@@ -112,7 +112,8 @@ bool cli_open(struct cli *c, int *status)
         *status = cli_lib_fail(c, code);
     if (code == LIAISON_OK && c->opt[OPT_RECEIPT] != NULL && !liaison_log_on(c->lib)) {
         code = LIAISON_CONFIG;
-        *status = cli_fail(code, "no receipt can come: this profile does not say whose checkpoints of the log it believes\n"
+        *status = cli_fail(code, "no receipt can come: this profile does not say whose "
+                                 "checkpoints of the log it believes\n"
                                  "put that in with: liaison enrol --policy FILE");
     }
     return code == LIAISON_OK;

@@ -15,7 +15,10 @@
 #include "proto/note.h"
 #include "proto/tls.h"
 
-enum { POLICY_MAX = 1 << 20, PEM_MAX = 4 << 20 }; /* a revocation list of 100,000 entries fits */
+enum {
+    POLICY_MAX = 1 << 20,
+    PEM_MAX = 4 << 20
+}; /* a revocation list of 100,000 entries fits */
 
 /* ---- first step: keys and requests */
 
@@ -310,8 +313,8 @@ static int put_policy(struct cli *c, const char *dir)
     (void)note_policy_witnesses(policy, &witnesses);
     note_policy_free(policy);
     if (put_copy(c, file, "log.policy", &status))
-        fprintf(stderr, "%s believes %zu log key%s and knows %zu witness%s\n", dir, logs, logs == 1 ? "" : "s", witnesses,
-                witnesses == 1 ? "" : "es");
+        fprintf(stderr, "%s believes %zu log key%s and knows %zu witness%s\n", dir, logs,
+                logs == 1 ? "" : "s", witnesses, witnesses == 1 ? "" : "es");
     return status;
 }
 

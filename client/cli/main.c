@@ -40,7 +40,8 @@ static const struct command COMMANDS[] = {
     {"show", "ID", "show a referral: its card and, once revealed, its sections",
      "liaison show 9f2c41d07a3e", BIT(OPT_EXPORT), 1, 1, cmd_show},
     {"accept", "ID", "take a referral; of a transfer: the responsibility too",
-     "liaison accept 9f2c41d07a3e", BIT(OPT_STATE_VERSION) | BIT(OPT_RECEIPT), 1, 1, cmd_accept},
+     "liaison accept 9f2c41d07a3e", BIT(OPT_STATE_VERSION) | BIT(OPT_RECEIPT), 1, 1,
+     cmd_accept},
     {"reject", "ID", "do not take it, and say why",
      "liaison reject 9f2c41d07a3e --reason no-capacity",
      BIT(OPT_REASON) | BIT(OPT_STATE_VERSION) | BIT(OPT_RECEIPT), 1, 1, cmd_reject},
@@ -66,7 +67,8 @@ static const struct command COMMANDS[] = {
     {"witness", "[init|sign|request|hand-in] [NAME|PATH|SIZE]",
      "check that the broker's log only grows, and cosign its checkpoint",
      "liaison witness init\n  liaison witness\n"
-     "  liaison witness request 4096 > asked; liaison witness sign asked > cosigned; liaison witness "
+     "  liaison witness request 4096 > asked; liaison witness sign asked > cosigned; "
+     "liaison witness "
      "hand-in cosigned",
      0, 0, 2, cmd_witness},
     {"tunnel", "",

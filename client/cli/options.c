@@ -54,10 +54,10 @@ static const struct {
     [OPT_LISTEN] = {"listen", "PATH", "the UNIX socket to make"},
     [OPT_RECEIPT] = {"receipt", NULL,
                      "wait for the receipt too, as long as --timeout says"},
-    [OPT_POLICY] = {"policy", "FILE",
-                    "whose checkpoints of the broker's log are believed (C2SP tlog-policy)"},
-    [OPT_REFERRAL] = {"referral", "FILE.ref",
-                      "is the receipt about these signed bytes?"},
+    [OPT_POLICY] =
+        {"policy", "FILE",
+         "whose checkpoints of the broker's log are believed (C2SP tlog-policy)"},
+    [OPT_REFERRAL] = {"referral", "FILE.ref", "is the receipt about these signed bytes?"},
 };
 
 const uint64_t OPTIONS_OF_ALL = BIT(OPT_PROFILE) | BIT(OPT_BROKER) | BIT(OPT_OFFICER) |

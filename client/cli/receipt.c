@@ -27,7 +27,8 @@ static const char *folder(struct cli *c)
     return path != NULL ? path : "";
 }
 
-static const Liaison__V1__LedgerEntry *entry_of(struct cli *c, const struct liaison_receipt *r)
+static const Liaison__V1__LedgerEntry *entry_of(struct cli *c,
+                                                const struct liaison_receipt *r)
 {
     size_t n;
     const uint8_t *bytes = liaison_receipt_entry(r, &n);
@@ -35,7 +36,8 @@ static const Liaison__V1__LedgerEntry *entry_of(struct cli *c, const struct liai
     return cli_decode(c, &liaison__v1__ledger_entry__descriptor, slice(bytes, n));
 }
 
-static bool read_file(struct cli *c, const char *path, struct liaison_receipt **out, int *status)
+static bool read_file(struct cli *c, const char *path, struct liaison_receipt **out,
+                      int *status)
 {
     struct slice bytes = {0};
 
@@ -79,7 +81,8 @@ static int status_of(struct cli *c, enum liaison_code code)
     return 0;
 }
 
-struct receipt_news receipt_keep(struct cli *c, const struct liaison_answer *a, const char *id)
+struct receipt_news receipt_keep(struct cli *c, const struct liaison_answer *a,
+                                 const char *id)
 {
     struct receipt_news news = {0};
     uint32_t seconds = 30;
@@ -92,14 +95,17 @@ struct receipt_news receipt_keep(struct cli *c, const struct liaison_answer *a, 
 
     news.file = cli_text(c, "%s/%s.%u-%llu%s", folder(c), id, e != NULL ? e->log : 0,
                          (unsigned long long)liaison_receipt_seq(news.receipt), END);
-    bool there = access(news.file, F_OK) == 0; /* of a call that was done before: what was kept then stays */
+    bool there = access(news.file, F_OK) ==
+                 0; /* of a call that was done before: what was kept then stays */
 
     if (!there && !save(c, news.receipt, news.file, &news.status))
         return news;
-    if (c->opt[OPT_TIMEOUT] != NULL && !options_number(c->opt[OPT_TIMEOUT], 1, 86400, &seconds))
+    if (c->opt[OPT_TIMEOUT] != NULL &&
+        !options_number(c->opt[OPT_TIMEOUT], 1, 86400, &seconds))
         return news;
-    enum liaison_code code = liaison_receipt_prove(c->lib, news.receipt,
-                                                   c->opt[OPT_RECEIPT] != NULL ? (int)seconds * 1000 : SHORTLY_MS);
+    enum liaison_code code = liaison_receipt_prove(
+        c->lib, news.receipt,
+        c->opt[OPT_RECEIPT] != NULL ? (int)seconds * 1000 : SHORTLY_MS);
 
     if (code == LIAISON_OK)
         (void)save(c, news.receipt, news.file, &news.status);
@@ -112,8 +118,9 @@ static const char *age(struct cli *c, uint64_t since_s)
 {
     uint64_t now_s = (uint64_t)time(NULL), s = now_s > since_s ? now_s - since_s : 0;
 
-    return s < 120 ? cli_text(c, "%llu s", (unsigned long long)s) : s < 7200 ? cli_text(c, "%llu min", (unsigned long long)s / 60)
-                                                                             : cli_text(c, "%llu h", (unsigned long long)s / 3600);
+    return s < 120    ? cli_text(c, "%llu s", (unsigned long long)s)
+           : s < 7200 ? cli_text(c, "%llu min", (unsigned long long)s / 60)
+                      : cli_text(c, "%llu h", (unsigned long long)s / 3600);
 }
 
 /* "not witnessed yet" or "witnessed by 2, quorum for 12 s". */
@@ -124,7 +131,8 @@ static const char *witnessed(struct cli *c, const struct liaison_receipt *r)
 
     if (quorum_s != 0)
         return cli_text(c, "witnessed by %zu, to the quorum %s ago", n, age(c, quorum_s));
-    return n == 0 ? "not witnessed yet" : cli_text(c, "witnessed by %zu, which is no quorum", n);
+    return n == 0 ? "not witnessed yet"
+                  : cli_text(c, "witnessed by %zu, which is no quorum", n);
 }
 
 void receipt_say(struct cli *c, const struct receipt_news *news)
@@ -132,9 +140,10 @@ void receipt_say(struct cli *c, const struct receipt_news *news)
     if (news->receipt == NULL)
         return;
     if (has_proof(news->receipt))
-        printf("  receipt   entry %llu of %llu in %s, %s\n", (unsigned long long)liaison_receipt_seq(news->receipt),
-               (unsigned long long)liaison_receipt_size(news->receipt), liaison_receipt_origin(news->receipt),
-               witnessed(c, news->receipt));
+        printf("  receipt   entry %llu of %llu in %s, %s\n",
+               (unsigned long long)liaison_receipt_seq(news->receipt),
+               (unsigned long long)liaison_receipt_size(news->receipt),
+               liaison_receipt_origin(news->receipt), witnessed(c, news->receipt));
     else
         printf("  receipt   has not come yet; 'liaison receipt get %llu' asks for it\n",
                (unsigned long long)liaison_receipt_seq(news->receipt));
@@ -142,7 +151,8 @@ void receipt_say(struct cli *c, const struct receipt_news *news)
 
 static json_t *json_of(const struct liaison_receipt *r, const char *file)
 {
-    json_t *o = json_pack("{sssI}", "file", file, "entry", (json_int_t)liaison_receipt_seq(r));
+    json_t *o =
+        json_pack("{sssI}", "file", file, "entry", (json_int_t)liaison_receipt_seq(r));
     char when[40] = "";
 
     if (o == NULL || !has_proof(r))
@@ -151,8 +161,10 @@ static json_t *json_of(const struct liaison_receipt *r, const char *file)
         json_time_text(liaison_receipt_quorum_s(r), 0, 0, when, sizeof when);
     json_object_set_new(o, "origin", json_string(liaison_receipt_origin(r)));
     json_object_set_new(o, "size", json_integer((json_int_t)liaison_receipt_size(r)));
-    json_object_set_new(o, "witnesses", json_integer((json_int_t)liaison_receipt_witnesses(r)));
-    json_object_set_new(o, "quorum_time", when[0] != '\0' ? json_string(when) : json_null());
+    json_object_set_new(o, "witnesses",
+                        json_integer((json_int_t)liaison_receipt_witnesses(r)));
+    json_object_set_new(o, "quorum_time",
+                        when[0] != '\0' ? json_string(when) : json_null());
     return o;
 }
 
@@ -164,7 +176,8 @@ json_t *receipt_json(struct cli *c, const struct receipt_news *news)
 
 /* ---------------------------------------------------------------- one receipt in words */
 
-static int say_json(struct cli *c, const char *path, const struct liaison_receipt *r, bool verified)
+static int say_json(struct cli *c, const char *path, const struct liaison_receipt *r,
+                    bool verified)
 {
     const Liaison__V1__LedgerEntry *e = entry_of(c, r);
     json_t *o = json_of(r, path), *entry = NULL;
@@ -187,7 +200,8 @@ static void row(const char *name, const char *value)
     putchar('\n');
 }
 
-static int say(struct cli *c, const char *path, const struct liaison_receipt *r, bool verified, const char *word)
+static int say(struct cli *c, const char *path, const struct liaison_receipt *r,
+               bool verified, const char *word)
 {
     const Liaison__V1__LedgerEntry *e = entry_of(c, r);
 
@@ -196,15 +210,20 @@ static int say(struct cli *c, const char *path, const struct liaison_receipt *r,
     if (e == NULL)
         return cli_fail(LIAISON_MALFORMED, "%s: its entry cannot be read", path);
     printf("%s: %s\n", path, word);
-    row("entry", cli_text(c, "%llu, log %u, %s UTC", (unsigned long long)e->seq, e->log, cli_time(c, e->time_ns / 1000000)));
-    row("what", cli_text(c, "%s, %s%s%s", cli_word(c, &liaison__v1__event__descriptor, (int)e->event),
-                         cli_word(c, &liaison__v1__verdict__descriptor, (int)e->verdict), e->code != 0 ? ": " : "",
+    row("entry", cli_text(c, "%llu, log %u, %s UTC", (unsigned long long)e->seq, e->log,
+                          cli_time(c, e->time_ns / 1000000)));
+    row("what", cli_text(c, "%s, %s%s%s",
+                         cli_word(c, &liaison__v1__event__descriptor, (int)e->event),
+                         cli_word(c, &liaison__v1__verdict__descriptor, (int)e->verdict),
+                         e->code != 0 ? ": " : "",
                          e->code != 0 ? err_name((enum liaison_code)e->code) : ""));
     row("agency", e->agency);
     row("other", e->counterpart);
     row("referral", e->referral_id.len > 0 ? cli_id(c, e->referral_id) : "");
     if (verified) {
-        row("checkpoint", cli_text(c, "%llu entries of %s", (unsigned long long)liaison_receipt_size(r), liaison_receipt_origin(r)));
+        row("checkpoint",
+            cli_text(c, "%llu entries of %s", (unsigned long long)liaison_receipt_size(r),
+                     liaison_receipt_origin(r)));
         row("witnesses", witnessed(c, r));
     }
     return 0;
@@ -234,13 +253,15 @@ static const char *find(struct cli *c, const char *text, int *status)
     if (d != NULL)
         closedir(d);
     if (found[0] == '\0')
-        *status = cli_fail(LIAISON_NOT_FOUND, "no receipt of entry %s is kept in the profile", text);
+        *status = cli_fail(LIAISON_NOT_FOUND,
+                           "no receipt of entry %s is kept in the profile", text);
     return found;
 }
 
 /* ---------------------------------------------------------------- verify, show */
 
-static bool about_referral(struct cli *c, const struct liaison_receipt *r, const char *path, int *status)
+static bool about_referral(struct cli *c, const struct liaison_receipt *r,
+                           const char *path, int *status)
 {
     struct slice bytes = {0};
 
@@ -248,10 +269,12 @@ static bool about_referral(struct cli *c, const struct liaison_receipt *r, const
         return true;
     if (!files_read(c, c->opt[OPT_REFERRAL], 17 << 20, &bytes, status))
         return false;
-    enum liaison_code code = liaison_receipt_about(c->lib, r, "referral", bytes.p, bytes.n);
+    enum liaison_code code =
+        liaison_receipt_about(c->lib, r, "referral", bytes.p, bytes.n);
 
     if (code != LIAISON_OK)
-        *status = cli_fail(code, "%s: %s: %s", path, c->opt[OPT_REFERRAL], liaison_errmsg(c->lib));
+        *status = cli_fail(code, "%s: %s: %s", path, c->opt[OPT_REFERRAL],
+                           liaison_errmsg(c->lib));
     return code == LIAISON_OK;
 }
 
@@ -281,11 +304,14 @@ static int show_one(struct cli *c, const char *text)
 
     if (path[0] == '\0' || !read_file(c, path, &r, &status))
         return status;
-    enum liaison_code code = liaison_log_on(c->lib) ? liaison_receipt_verify(c->lib, r) : LIAISON_CONFIG;
-    const char *word = code == LIAISON_OK      ? "verified"
-                       : code == LIAISON_CONFIG ? "not verified: there is no policy of the log (--policy FILE)"
-                       : !has_proof(r)          ? "a claim: its proof has not come yet"
-                                                : cli_text(c, "NOT VERIFIED: %s", liaison_errmsg(c->lib));
+    enum liaison_code code =
+        liaison_log_on(c->lib) ? liaison_receipt_verify(c->lib, r) : LIAISON_CONFIG;
+    const char *word = code == LIAISON_OK ? "verified"
+                       : code == LIAISON_CONFIG
+                           ? "not verified: there is no policy of the log (--policy FILE)"
+                       : !has_proof(r)
+                           ? "a claim: its proof has not come yet"
+                           : cli_text(c, "NOT VERIFIED: %s", liaison_errmsg(c->lib));
 
     status = say(c, path, r, code == LIAISON_OK, word);
     liaison_receipt_free(r);
@@ -303,7 +329,8 @@ static int get_one(struct cli *c, const char *path)
     if (!read_file(c, path, &r, &status))
         return status;
     if (c->opt[OPT_TIMEOUT] != NULL)
-        (void)!options_number(c->opt[OPT_TIMEOUT], 1, 86400, &seconds); /* cli_open() has looked at it */
+        (void)!options_number(c->opt[OPT_TIMEOUT], 1, 86400,
+                              &seconds); /* cli_open() has looked at it */
     enum liaison_code code = liaison_receipt_prove(c->lib, r, (int)seconds * 1000);
 
     if (code != LIAISON_OK)
@@ -372,14 +399,18 @@ int cmd_receipt(struct cli *c, int argc, char **argv)
         const char *word;
         bool (*open)(struct cli *, int *);
         int (*each)(struct cli *, const char *);
-    } WORDS[] = {{"show", open_offline, show_one}, {"verify", open_offline, verify_one}, {"get", cli_open, get_named}};
+    } WORDS[] = {{"show", open_offline, show_one},
+                 {"verify", open_offline, verify_one},
+                 {"get", cli_open, get_named}};
     size_t w = 0;
     int first = 0;
 
     while (w < sizeof WORDS / sizeof *WORDS && strcmp(WORDS[w].word, argv[0]) != 0)
         w++;
     if (w == sizeof WORDS / sizeof *WORDS || (argc == 1 && WORDS[w].open != cli_open))
-        return cli_fail(LIAISON_USAGE, "receipt show PATH..., receipt verify PATH..., or receipt get [SEQ...]");
+        return cli_fail(
+            LIAISON_USAGE,
+            "receipt show PATH..., receipt verify PATH..., or receipt get [SEQ...]");
     if (!WORDS[w].open(c, &first))
         return first;
     if (argc == 1)

@@ -56,10 +56,12 @@ static int init(struct cli *c, const char *name)
 
     if (name == NULL)
         name = cli_text(c, "%s/%s", c->profile.network, own);
-    enum liaison_code code = h == NULL ? LIAISON_MEMORY : note_signer_make(h, name, NOTE_COSIGNATURE, &signer);
+    enum liaison_code code =
+        h == NULL ? LIAISON_MEMORY : note_signer_make(h, name, NOTE_COSIGNATURE, &signer);
 
     if (code != LIAISON_OK) {
-        status = cli_fail(code, "'%s' cannot be a witness's name: it has no space and no '+'", name);
+        status = cli_fail(
+            code, "'%s' cannot be a witness's name: it has no space and no '+'", name);
     } else {
         note_signer_print(&signer, text);
         note_key_print(&signer.key, key);
@@ -82,17 +84,20 @@ static bool load_key(struct cli *c, struct note_signer *out, int *status)
     enum liaison_code code = disk_read(path, NOTE_SIGNER_TEXT_MAX + 2, &text, &n);
 
     if (code == LIAISON_NOT_FOUND)
-        *status = cli_fail(LIAISON_FILE, "%s is not there; 'liaison witness init' makes it", path);
+        *status = cli_fail(LIAISON_FILE,
+                           "%s is not there; 'liaison witness init' makes it", path);
     else if (code != LIAISON_OK)
         *status = cli_fail(code, "%s: %s", path, strerror(errno));
     else if (stat(path, &st) != 0 || (st.st_mode & 077) != 0)
-        *status = cli_fail(code = LIAISON_PERMISSION, "%s: others may read this key; run: chmod 600 %s", path, path);
+        *status = cli_fail(code = LIAISON_PERMISSION,
+                           "%s: others may read this key; run: chmod 600 %s", path, path);
     if (code == LIAISON_OK) {
         if (n > 0 && text[n - 1] == '\n')
             text[n - 1] = '\0';
         code = note_signer_parse((const char *)text, out);
         if (code != LIAISON_OK || out->key.type != NOTE_COSIGNATURE)
-            *status = cli_fail(code = LIAISON_CONFIG, "%s is not the key of a witness", path);
+            *status =
+                cli_fail(code = LIAISON_CONFIG, "%s is not the key of a witness", path);
     }
     if (text != NULL)
         OPENSSL_cleanse(text, n);
@@ -102,22 +107,26 @@ static bool load_key(struct cli *c, struct note_signer *out, int *status)
 
 /* ---------------------------------------------------------------- notes and requests */
 
-static bool judge(struct cli *c, struct slice note, const char *what, struct judged *out, int *status)
+static bool judge(struct cli *c, struct slice note, const char *what, struct judged *out,
+                  int *status)
 {
     struct note parsed;
     uint64_t size, quorum_s;
     uint8_t root[HASH_BYTES];
     size_t witnesses;
-    enum liaison_code code = liaison_log_judge(c->lib, note.p, note.n, &size, root, &witnesses, &quorum_s);
+    enum liaison_code code =
+        liaison_log_judge(c->lib, note.p, note.n, &size, root, &witnesses, &quorum_s);
 
     if (code != LIAISON_OK) {
         *status = cli_fail(code, "%s: %s", what, liaison_errmsg(c->lib));
         return false;
     }
     out->note = note;
-    if (note_parse(note, &parsed) == LIAISON_OK && checkpoint_parse(parsed.text, &out->checkpoint) == LIAISON_OK)
+    if (note_parse(note, &parsed) == LIAISON_OK &&
+        checkpoint_parse(parsed.text, &out->checkpoint) == LIAISON_OK)
         return true;
-    *status = cli_fail(LIAISON_INTERNAL, "%s: a note that was judged cannot be read", what);
+    *status =
+        cli_fail(LIAISON_INTERNAL, "%s: a note that was judged cannot be read", what);
     return false;
 }
 
@@ -160,7 +169,8 @@ static bool read_request(struct slice text, struct request *out)
     while (rest.n > 0 && (line = line_of(&rest)).n > 0) {
         size_t n = 0;
 
-        if (out->proof_n == sizeof out->proof || !base64_decode(line, out->proof + out->proof_n, HASH_BYTES, &n) ||
+        if (out->proof_n == sizeof out->proof ||
+            !base64_decode(line, out->proof + out->proof_n, HASH_BYTES, &n) ||
             n != HASH_BYTES)
             return false;
         out->proof_n += n;
@@ -172,34 +182,42 @@ static bool read_request(struct slice text, struct request *out)
 /* ---------------------------------------------------------------- cosigning */
 
 /* Does what we are asked to cosign extend what we have cosigned? */
-static bool extends(struct cli *c, struct hash *h, const struct judged *state, const struct judged *now,
-                    const struct request *q, int *status)
+static bool extends(struct cli *c, struct hash *h, const struct judged *state,
+                    const struct judged *now, const struct request *q, int *status)
 {
     const struct checkpoint *a = &state->checkpoint, *b = &now->checkpoint;
     const char *fork = path_of(c, "log.fork");
 
     if (strcmp(a->origin, b->origin) != 0) {
-        *status = cli_fail(LIAISON_FORK,
-                           "%s is another log than %s, which this witness watches: make a new state (move %s aside) once its "
-                           "first entry was seen to name the last checkpoint of the old one",
-                           b->origin, a->origin, path_of(c, "witness.state"));
+        *status =
+            cli_fail(LIAISON_FORK,
+                     "%s is another log than %s, which this witness watches: make a new "
+                     "state (move %s aside) once its "
+                     "first entry was seen to name the last checkpoint of the old one",
+                     b->origin, a->origin, path_of(c, "witness.state"));
         return false;
     }
     if (b->size > a->size && q->old != a->size) {
-        *status = cli_fail(LIAISON_STALE, "it was asked from %llu entries on, and this witness has cosigned %llu: liaison witness request %llu",
-                           (unsigned long long)q->old, (unsigned long long)a->size, (unsigned long long)a->size);
+        *status = cli_fail(LIAISON_STALE,
+                           "it was asked from %llu entries on, and this witness has "
+                           "cosigned %llu: liaison witness request %llu",
+                           (unsigned long long)q->old, (unsigned long long)a->size,
+                           (unsigned long long)a->size);
         return false;
     }
     if (merkle_check_growth(h, a->size, a->root, b->size, b->root,
-                            b->size == a->size ? slice(NULL, 0) : slice(q->proof, q->proof_n)))
+                            b->size == a->size ? slice(NULL, 0)
+                                               : slice(q->proof, q->proof_n)))
         return true;
-    bool kept = evidence_keep(fork, (int64_t)time(NULL), state->note, now->note, slice(q->proof, q->proof_n));
+    bool kept = evidence_keep(fork, (int64_t)time(NULL), state->note, now->note,
+                              slice(q->proof, q->proof_n));
 
     *status = cli_fail(LIAISON_FORK,
-                       "the log does not extend what this witness has cosigned (%llu entries then, %llu now): nothing was signed%s%s; "
+                       "the log does not extend what this witness has cosigned (%llu "
+                       "entries then, %llu now): nothing was signed%s%s; "
                        "show this to the network's auditor",
-                       (unsigned long long)a->size, (unsigned long long)b->size, kept ? ", both notes are in " : "",
-                       kept ? fork : "");
+                       (unsigned long long)a->size, (unsigned long long)b->size,
+                       kept ? ", both notes are in " : "", kept ? fork : "");
     return false;
 }
 
@@ -212,22 +230,26 @@ static bool read_state(struct cli *c, struct judged *state, int *status)
     *state = (struct judged){0};
     if (access(path, F_OK) != 0 && errno == ENOENT)
         return true;
-    return files_read(c, path, NOTE_BYTES_MAX, &bytes, status) && judge(c, bytes, path, state, status);
+    return files_read(c, path, NOTE_BYTES_MAX, &bytes, status) &&
+           judge(c, bytes, path, state, status);
 }
 
 /* The note with our cosignature; in c->arena. It is the state before it is given. */
-static bool cosign_locked(struct cli *c, struct hash *h, const struct note_signer *signer, const struct request *q,
-                          struct slice *out, int *status)
+static bool cosign_locked(struct cli *c, struct hash *h, const struct note_signer *signer,
+                          const struct request *q, struct slice *out, int *status)
 {
     struct judged state, now;
     struct note parsed;
     char line[NOTE_LINE_MAX];
     size_t line_n = 0;
 
-    if (!judge(c, q->note, "what is to be cosigned", &now, status) || !read_state(c, &state, status))
+    if (!judge(c, q->note, "what is to be cosigned", &now, status) ||
+        !read_state(c, &state, status))
         return false;
     if (state.note.p == NULL)
-        fprintf(stderr, "liaison: this witness has seen nothing before: it takes the log of %llu entries as it is\n",
+        fprintf(stderr,
+                "liaison: this witness has seen nothing before: it takes the log of %llu "
+                "entries as it is\n",
                 (unsigned long long)now.checkpoint.size);
     else if (!extends(c, h, &state, &now, q, status))
         return false;
@@ -235,7 +257,8 @@ static bool cosign_locked(struct cli *c, struct hash *h, const struct note_signe
 
     if (code == LIAISON_OK)
         code = note_sign(signer, parsed.text, (uint64_t)time(NULL), line, &line_n);
-    uint8_t *bytes = code == LIAISON_OK ? arena_alloc(c->arena, q->note.n + line_n) : NULL;
+    uint8_t *bytes =
+        code == LIAISON_OK ? arena_alloc(c->arena, q->note.n + line_n) : NULL;
 
     if (bytes == NULL) {
         *status = cli_fail(LIAISON_INTERNAL, "the cosignature could not be made");
@@ -246,7 +269,8 @@ static bool cosign_locked(struct cli *c, struct hash *h, const struct note_signe
     *out = slice(bytes, q->note.n + line_n);
     if (disk_replace(path_of(c, "witness.state"), *out) == LIAISON_OK)
         return true;
-    *status = cli_fail(LIAISON_FILE, "%s: %s", path_of(c, "witness.state"), strerror(errno));
+    *status =
+        cli_fail(LIAISON_FILE, "%s: %s", path_of(c, "witness.state"), strerror(errno));
     return false;
 }
 
@@ -273,11 +297,14 @@ static bool cosign(struct cli *c, const struct request *q, struct slice *out, in
 /* ---------------------------------------------------------------- asking the broker */
 
 /* The broker's newest checkpoint, and that it extends `old`. Borrows from *answer. */
-static bool fetch(struct cli *c, uint64_t old, struct request *out, struct liaison_answer **answer, int *status)
+static bool fetch(struct cli *c, uint64_t old, struct request *out,
+                  struct liaison_answer **answer, int *status)
 {
     enum liaison_code code = liaison_prove(c->lib, NULL, 0, old, 0, answer);
 
-    if (code == LIAISON_NOT_FOUND && old != 0) { /* its log is smaller than what was cosigned: that is to be looked at */
+    if (code == LIAISON_NOT_FOUND &&
+        old !=
+            0) { /* its log is smaller than what was cosigned: that is to be looked at */
         liaison_answer_free(*answer);
         *answer = NULL;
         old = 0;
@@ -287,12 +314,14 @@ static bool fetch(struct cli *c, uint64_t old, struct request *out, struct liais
 
     if (code != LIAISON_OK)
         *status = cli_lib_fail(c, code);
-    if (f == NULL || f->body_case != LIAISON__V1__FRAME__BODY_PROOF || f->proof->consistency.len > sizeof out->proof) {
+    if (f == NULL || f->body_case != LIAISON__V1__FRAME__BODY_PROOF ||
+        f->proof->consistency.len > sizeof out->proof) {
         if (code == LIAISON_OK)
             *status = cli_fail(LIAISON_MALFORMED, "the broker's proof cannot be read");
         return false;
     }
-    *out = (struct request){.old = old, .note = slice(f->proof->checkpoint.data, f->proof->checkpoint.len)};
+    *out = (struct request){
+        .old = old, .note = slice(f->proof->checkpoint.data, f->proof->checkpoint.len)};
     if (old != 0 && f->proof->consistency.len > 0) { /* from nothing anything follows */
         memcpy(out->proof, f->proof->consistency.data, f->proof->consistency.len);
         out->proof_n = f->proof->consistency.len;
@@ -318,10 +347,12 @@ static int witness(struct cli *c)
 
     if (!read_state(c, &state, &status))
         return status;
-    if (fetch(c, state.note.p == NULL ? 0 : state.checkpoint.size, &q, &a, &status) && cosign(c, &q, &note, &status))
+    if (fetch(c, state.note.p == NULL ? 0 : state.checkpoint.size, &q, &a, &status) &&
+        cosign(c, &q, &note, &status))
         status = hand_in(c, note);
     if (status == 0 && judge(c, note, "what was cosigned", &now, &status))
-        printf("cosigned %s at %llu entries\n", now.checkpoint.origin, (unsigned long long)now.checkpoint.size);
+        printf("cosigned %s at %llu entries\n", now.checkpoint.origin,
+               (unsigned long long)now.checkpoint.size);
     liaison_answer_free(a);
     return status;
 }
@@ -335,7 +366,9 @@ static int print_request(struct cli *c, const char *size)
     int status = 0;
 
     if (size == NULL || !number_of(slice_text(size), &old))
-        return cli_fail(LIAISON_USAGE, "from how many entries on? what the witness has cosigned last, 0 if nothing");
+        return cli_fail(
+            LIAISON_USAGE,
+            "from how many entries on? what the witness has cosigned last, 0 if nothing");
     if (fetch(c, old, &q, &a, &status)) {
         printf("old %llu\n", (unsigned long long)q.old);
         for (size_t i = 0; i < q.proof_n; i += HASH_BYTES) {
@@ -360,7 +393,8 @@ static int sign_file(struct cli *c, const char *path)
     if (!files_read(c, path, REQUEST_MAX, &text, &status))
         return status;
     if (!read_request(text, &q))
-        return cli_fail(LIAISON_MALFORMED, "%s: neither a request to a witness nor a signed note", path);
+        return cli_fail(LIAISON_MALFORMED,
+                        "%s: neither a request to a witness nor a signed note", path);
     if (cosign(c, &q, &note, &status))
         fwrite(note.p, 1, note.n, stdout);
     return status;
@@ -371,7 +405,8 @@ static int hand_in_file(struct cli *c, const char *path)
     struct slice note = {0};
     int status = 0;
 
-    return files_read(c, path, NOTE_BYTES_MAX, &note, &status) ? hand_in(c, note) : status;
+    return files_read(c, path, NOTE_BYTES_MAX, &note, &status) ? hand_in(c, note)
+                                                               : status;
 }
 
 int cmd_witness(struct cli *c, int argc, char **argv)
@@ -384,7 +419,8 @@ int cmd_witness(struct cli *c, int argc, char **argv)
     if (!cli_open(c, &status))
         return status;
     if (!liaison_log_on(c->lib))
-        return cli_fail(LIAISON_CONFIG, "a witness must know the log's key: put its policy in with 'liaison enrol --policy FILE'");
+        return cli_fail(LIAISON_CONFIG, "a witness must know the log's key: put its "
+                                        "policy in with 'liaison enrol --policy FILE'");
     if (argc == 0)
         return witness(c);
     if (strcmp(word, "request") == 0)
@@ -393,5 +429,6 @@ int cmd_witness(struct cli *c, int argc, char **argv)
         return sign_file(c, argument);
     if (argument != NULL && strcmp(word, "hand-in") == 0)
         return hand_in_file(c, argument);
-    return cli_fail(LIAISON_USAGE, "witness, witness init [NAME], witness request SIZE, witness sign PATH, or witness hand-in PATH");
+    return cli_fail(LIAISON_USAGE, "witness, witness init [NAME], witness request SIZE, "
+                                   "witness sign PATH, or witness hand-in PATH");
 }

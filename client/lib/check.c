@@ -129,7 +129,8 @@ static const Liaison__V1__LedgerEntry *entry_at(const struct liaison_answer *a, 
 }
 
 /* Entries and counters rise by number, so one walk pairs them. */
-const char *check_counters(struct hash *h, const struct liaison_answer *a, const char *agency)
+const char *check_counters(struct hash *h, const struct liaison_answer *a,
+                           const char *agency)
 {
     const Liaison__V1__Entries *page = a->frame->entries_page;
     size_t next = 0;
@@ -157,7 +158,8 @@ const char *check_counters(struct hash *h, const struct liaison_answer *a, const
     return next == page->n_counters ? NULL : "a counter: its entry is not on the page";
 }
 
-const char *check_summary(struct hash *h, const struct liaison_answer *a, const char *agency)
+const char *check_summary(struct hash *h, const struct liaison_answer *a,
+                          const char *agency)
 {
     const Liaison__V1__Summary *s = a->frame->summary;
     const Liaison__V1__LedgerEntry *e = a->entry;

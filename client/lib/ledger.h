@@ -17,3 +17,7 @@ enum liaison_code ledger_prove_witnessed(struct liaison *l, uint64_t seq, int64_
 /* Waits until `until_ms`, doing what is to be done. Errors: those of connecting that do not pass. */
 MUST_CHECK
 enum liaison_code ledger_pause(struct liaison *l, int64_t until_ms);
+
+/* Hands the answer to who asked, or releases it. Returns code. */
+enum liaison_code ledger_hand_over(enum liaison_code code, struct liaison_answer *a,
+                                   struct liaison_answer **answer);
