@@ -375,7 +375,9 @@ int liaison_answer_counter(const struct liaison_answer *a, size_t i, uint64_t *s
 
 uint64_t liaison_answer_count(const struct liaison_answer *a)
 {
-    return a->frame != NULL && a->frame->body_case == BODY(SUMMARY) ? a->frame->summary->counter : 0;
+    return a->frame != NULL && a->frame->body_case == BODY(SUMMARY)
+               ? a->frame->summary->counter
+               : 0;
 }
 
 const uint8_t *liaison_answer_bytes(const struct liaison_answer *a, size_t *len)

@@ -63,7 +63,8 @@ static const char *check_accepted(struct hash *h, const Liaison__V1__LedgerEntry
     return e->state_after == accepted->state ? NULL : "the state";
 }
 
-/* A denial's entry says as much as the broker could make out: a stranger's referral has no other party, an envelope that is
+/* A denial's entry says as much as the broker could make out: a stranger's referral has no other party, an envelope
+ * that is
  * not ours is logged under our name. What it does say must be about these bytes. */
 static const char *check_denied(struct hash *h, const Liaison__V1__LedgerEntry *e,
                                 const Liaison__V1__Refused *r, const struct sealed *s)
@@ -129,7 +130,8 @@ static const Liaison__V1__LedgerEntry *entry_at(const struct liaison_answer *a, 
 }
 
 /* Entries and counters rise by number, so one walk pairs them. */
-const char *check_counters(struct hash *h, const struct liaison_answer *a, const char *agency)
+const char *check_counters(struct hash *h, const struct liaison_answer *a,
+                           const char *agency)
 {
     const Liaison__V1__Entries *page = a->frame->entries_page;
     size_t next = 0;
@@ -157,7 +159,8 @@ const char *check_counters(struct hash *h, const struct liaison_answer *a, const
     return next == page->n_counters ? NULL : "a counter: its entry is not on the page";
 }
 
-const char *check_summary(struct hash *h, const struct liaison_answer *a, const char *agency)
+const char *check_summary(struct hash *h, const struct liaison_answer *a,
+                          const char *agency)
 {
     const Liaison__V1__Summary *s = a->frame->summary;
     const Liaison__V1__LedgerEntry *e = a->entry;

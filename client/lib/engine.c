@@ -814,8 +814,8 @@ static bool open_call(const struct engine *e, uint64_t call)
 }
 
 /* After a turn that ended with `code`. LIAISON_BUSY: the goal is not met yet. */
-static enum liaison_code look(struct liaison *l, const struct goal *g, enum liaison_code code,
-                              struct liaison_answer **answer)
+static enum liaison_code look(struct liaison *l, const struct goal *g,
+                              enum liaison_code code, struct liaison_answer **answer)
 {
     struct engine *e = &l->engine;
     bool fetches = g->kind != GOAL_OPEN && g->kind != GOAL_MET;
@@ -873,7 +873,8 @@ enum liaison_code engine_await(struct liaison *l, struct outcall *c,
     struct engine *e = &l->engine;
     struct liaison_answer *a = NULL;
     uint64_t call = engine_send(l, c);
-    enum liaison_code code = run(l, (struct goal){.kind = GOAL_CALL, .call = call}, INT64_MAX, &a);
+    enum liaison_code code =
+        run(l, (struct goal){.kind = GOAL_CALL, .call = call}, INT64_MAX, &a);
 
     if (code != LIAISON_OK) {
         struct outcall *left = take_call(&e->queued, call);
@@ -911,7 +912,9 @@ enum liaison_code engine_connect(struct liaison *l)
                lib_mono_ms() + lib_setting_ms(l, SET_TIMEOUT_MS), NULL);
 }
 
-enum liaison_code engine_until(struct liaison *l, engine_met *met, void *arg, int64_t deadline_ms)
+enum liaison_code engine_until(struct liaison *l, engine_met *met, void *arg,
+                               int64_t deadline_ms)
 {
-    return run(l, (struct goal){.kind = GOAL_MET, .met = met, .arg = arg}, deadline_ms, NULL);
+    return run(l, (struct goal){.kind = GOAL_MET, .met = met, .arg = arg}, deadline_ms,
+               NULL);
 }

@@ -1,13 +1,11 @@
-/* The calls about the broker's log: proofs, checkpoints, cosignatures, and what only auditors ask. */
+/* The calls about the broker's log: proofs, checkpoints, cosignatures. */
 #include "client/lib/ledger.h"
 
-#include "client/lib/check.h"
 #include "client/lib/inner.h"
-#include "proto/id.h"
 
 #define BODY(name) LIAISON__V1__FRAME__BODY_##name
 
-enum { SEQS_MAX = 1024, HASHES_MAX = 1024, LEVEL_MAX = 62, PARTY_MAX = 300 };
+enum { SEQS_MAX = 1024 };
 
 /* ---------------------------------------------------------------- what was seen */
 
@@ -18,12 +16,13 @@ int liaison_log_on(const struct liaison *l)
 
 static enum liaison_code no_policy(struct liaison *l)
 {
-    return lib_fail(l, LIAISON_CONFIG,
-                    "without a policy of the log (setting \"log_policy\") nothing is verified");
+    return lib_fail(
+        l, LIAISON_CONFIG,
+        "without a policy of the log (setting \"log_policy\") nothing is verified");
 }
 
-enum liaison_code liaison_log_seen(struct liaison *l, uint64_t *size, const uint8_t **note, size_t *len,
-                                   uint64_t *quorum_s)
+enum liaison_code liaison_log_seen(struct liaison *l, uint64_t *size,
+                                   const uint8_t **note, size_t *len, uint64_t *quorum_s)
 {
     enum liaison_code code = lib_enter(l);
 
@@ -34,11 +33,39 @@ enum liaison_code liaison_log_seen(struct liaison *l, uint64_t *size, const uint
     if ((code = log_ready(l)) != LIAISON_OK)
         return code;
     if (l->log.seen == NULL)
-        return lib_fail(l, LIAISON_NOT_FOUND, "no checkpoint of the broker's log was seen yet");
+        return lib_fail(l, LIAISON_NOT_FOUND,
+                        "no checkpoint of the broker's log was seen yet");
+    code = log_save(l);
+    if (code != LIAISON_OK && code != LIAISON_BUSY)
+        return lib_fail(l, code, "%s", l->log.why);
     *size = l->log.seen->what.checkpoint.size;
     *note = l->log.seen->bytes;
     *len = l->log.seen->len;
     *quorum_s = l->log.quorum_s;
+    return LIAISON_OK;
+}
+
+enum liaison_code liaison_log_judge(struct liaison *l, const void *note, size_t len,
+                                    uint64_t *size, uint8_t root[32], size_t *witnesses,
+                                    uint64_t *quorum_s)
+{
+    struct log_note *n = NULL;
+    enum liaison_code code = lib_enter(l);
+
+    if (code != LIAISON_OK)
+        return code;
+    if (!log_on(l))
+        return no_policy(l);
+    if (note == NULL || (code = log_ready(l)) != LIAISON_OK)
+        return note == NULL ? lib_fail(l, LIAISON_USAGE, "a note is wanted") : code;
+    code = log_judge(l, slice(note, len), &n);
+    if (code != LIAISON_OK)
+        return lib_fail(l, code, "%s", l->log.why);
+    *size = n->what.checkpoint.size;
+    memcpy(root, n->what.checkpoint.root, HASH_BYTES);
+    *witnesses = n->what.n_witnesses;
+    *quorum_s = n->what.quorum_s;
+    log_note_free(n);
     return LIAISON_OK;
 }
 
@@ -55,13 +82,15 @@ static bool proof_fits(const Liaison__V1__Proof *p, const uint64_t *seqs, size_t
     return true;
 }
 
-/* Judges the note, and takes it for the last one seen if the proof says so. LIAISON_BUSY: it says nothing about what was seen. */
-static enum liaison_code verify_proof(struct liaison *l, struct log_note *from, struct liaison_answer *a,
-                                      bool grows, uint64_t size)
+/* Judges the note, and takes it for the last one seen if the proof says so. LIAISON_BUSY: it says nothing about
+ * what was seen. */
+static enum liaison_code verify_proof(struct liaison *l, struct log_note *from,
+                                      struct liaison_answer *a, bool grows, uint64_t size)
 {
     const Liaison__V1__Proof *p = a->frame->proof;
     struct log_note *note = NULL;
-    enum liaison_code code = log_judge(l, slice(p->checkpoint.data, p->checkpoint.len), &note);
+    enum liaison_code code =
+        log_judge(l, slice(p->checkpoint.data, p->checkpoint.len), &note);
 
     if (code == LIAISON_OK && grows)
         code = log_grow(l, from, note, slice(p->consistency.data, p->consistency.len));
@@ -69,12 +98,16 @@ static enum liaison_code verify_proof(struct liaison *l, struct log_note *from, 
         engine_hang_up(l);
     if (code == LIAISON_OK && note->what.checkpoint.size < size) {
         log_note_free(note);
-        return lib_fail(l, LIAISON_PROTOCOL, "the broker answered with a smaller checkpoint than was asked for");
+        return lib_fail(
+            l, LIAISON_PROTOCOL,
+            "the broker answered with a smaller checkpoint than was asked for");
     }
     if (code == LIAISON_OK && grows)
         a->note = log_share(note);
     log_note_free(note);
-    return code == LIAISON_OK || code == LIAISON_BUSY ? code : lib_fail(l, code, "%s", l->log.why);
+    return code == LIAISON_OK || code == LIAISON_BUSY
+               ? code
+               : lib_fail(l, code, "%s", l->log.why);
 }
 
 static bool is_open(struct liaison *l, void *arg)
@@ -83,8 +116,8 @@ static bool is_open(struct liaison *l, void *arg)
     return l->engine.talk == TALK_OPEN;
 }
 
-static enum liaison_code prove_call(struct liaison *l, Liaison__V1__Prove *prove, int64_t until_ms,
-                                    struct liaison_answer **answer)
+static enum liaison_code prove_call(struct liaison *l, Liaison__V1__Prove *prove,
+                                    int64_t until_ms, struct liaison_answer **answer)
 {
     Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
     struct outcall *c;
@@ -97,16 +130,19 @@ static enum liaison_code prove_call(struct liaison *l, Liaison__V1__Prove *prove
         return code;
     c->deadline_ms = until_ms;
     code = engine_await(l, c, answer);
-    if (code == LIAISON_OK && !proof_fits((*answer)->frame->proof, prove->seqs, prove->n_seqs)) {
+    if (code == LIAISON_OK &&
+        !proof_fits((*answer)->frame->proof, prove->seqs, prove->n_seqs)) {
         liaison_answer_free(*answer);
         *answer = NULL;
-        code = lib_fail(l, LIAISON_PROTOCOL, "the broker proved something else than was asked for");
+        code = lib_fail(l, LIAISON_PROTOCOL,
+                        "the broker proved something else than was asked for");
     }
     return code;
 }
 
 /* Once, with a policy: what was seen decides what is asked. */
-static enum liaison_code prove_and_verify(struct liaison *l, Liaison__V1__Prove prove, int64_t until_ms,
+static enum liaison_code prove_and_verify(struct liaison *l, Liaison__V1__Prove prove,
+                                          int64_t until_ms,
                                           struct liaison_answer **answer)
 {
     enum liaison_code code = engine_until(l, is_open, NULL, until_ms);
@@ -124,7 +160,8 @@ static enum liaison_code prove_and_verify(struct liaison *l, Liaison__V1__Prove 
     code = prove_call(l, &prove, until_ms, answer);
     if (code == LIAISON_OK)
         code = verify_proof(l, from, *answer, grows, size);
-    if (code != LIAISON_OK && *answer != NULL && (*answer)->frame->body_case == BODY(PROOF)) {
+    if (code != LIAISON_OK && *answer != NULL &&
+        (*answer)->frame->body_case == BODY(PROOF)) {
         liaison_answer_free(*answer);
         *answer = NULL;
     }
@@ -133,8 +170,9 @@ out:
     return code;
 }
 
-enum liaison_code ledger_prove(struct liaison *l, const uint64_t *seqs, size_t n, uint64_t old_size,
-                               uint64_t size, int64_t until_ms, struct liaison_answer **answer)
+enum liaison_code ledger_prove(struct liaison *l, const uint64_t *seqs, size_t n,
+                               uint64_t old_size, uint64_t size, int64_t until_ms,
+                               struct liaison_answer **answer)
 {
     Liaison__V1__Prove prove = LIAISON__V1__PROVE__INIT;
     enum liaison_code code;
@@ -148,45 +186,74 @@ enum liaison_code ledger_prove(struct liaison *l, const uint64_t *seqs, size_t n
     do
         code = prove_and_verify(l, prove, until_ms, answer);
     while (code == LIAISON_BUSY && lib_mono_ms() < until_ms);
-    return code == LIAISON_BUSY ? lib_fail(l, LIAISON_TIMEOUT, "no proof came in time that fits what was seen") : code;
+    return code == LIAISON_BUSY
+               ? lib_fail(l, LIAISON_TIMEOUT,
+                          "no proof came in time that fits what was seen")
+               : code;
 }
 
-/* Does what was seen extend `note`, or the other way round? The broker proves it. LIAISON_BUSY: it proved something else. */
-static enum liaison_code link_note(struct liaison *l, struct log_note *note, int64_t until_ms)
+/* Asks whether the log extends `from`, at a checkpoint of at least `size`. Gives: *to, judged and proven. */
+static enum liaison_code ask_growth(struct liaison *l, struct log_note *from,
+                                    uint64_t size, int64_t until_ms, struct log_note **to)
 {
     Liaison__V1__Prove prove = LIAISON__V1__PROVE__INIT;
-    struct log_note *seen = log_share(l->log.seen), *shown = NULL;
     struct liaison_answer *a = NULL;
-    bool grows = seen == NULL || note->what.checkpoint.size >= seen->what.checkpoint.size;
-    const struct log_note *lower = grows ? seen : note, *upper = grows ? note : seen;
-    enum liaison_code code;
+    struct log_note *note = NULL;
 
-    prove.old_size = lower == NULL ? 0 : lower->what.checkpoint.size;
-    prove.size = upper->what.checkpoint.size;
-    code = prove_call(l, &prove, until_ms, &a);
+    prove.old_size = from->what.checkpoint.size;
+    prove.size = size;
+    enum liaison_code code = prove_call(l, &prove, until_ms, &a);
+
     if (code != LIAISON_OK)
         goto out;
     const Liaison__V1__Proof *p = a->frame->proof;
-    struct slice proof = slice(p->consistency.data, p->consistency.len);
 
-    code = log_judge(l, slice(p->checkpoint.data, p->checkpoint.len), &shown);
+    code = log_judge(l, slice(p->checkpoint.data, p->checkpoint.len), &note);
     if (code == LIAISON_OK)
-        code = log_link(l, lower, upper, shown, proof);
-    if (code == LIAISON_OK && grows)
-        code = log_grow(l, seen, note, proof);
-    if (code == LIAISON_FORK)
-        engine_hang_up(l);
-    if (code != LIAISON_OK && code != LIAISON_BUSY)
+        code = log_link(l, from, note, slice(p->consistency.data, p->consistency.len));
+    if (code == LIAISON_OK)
+        *to = log_share(note);
+    else
         (void)lib_fail(l, code, "%s", l->log.why);
 out:
+    log_note_free(note);
     liaison_answer_free(a);
+    return code;
+}
+
+/* Does what was seen extend `note`, or the other way round? The broker keeps not every checkpoint: where the larger
+ * of the two is gone, one
+ * that is proven to extend both does as well. LIAISON_BUSY: the log grew between two answers. */
+static enum liaison_code link_note(struct liaison *l, struct log_note *note,
+                                   int64_t until_ms)
+{
+    struct log_note *seen = log_share(l->log.seen), *first = NULL, *second = NULL;
+    bool grows = seen == NULL || note->what.checkpoint.size >= seen->what.checkpoint.size;
+    enum liaison_code code = LIAISON_OK;
+
+    if (seen != NULL && grows)
+        code = ask_growth(l, seen, note->what.checkpoint.size, until_ms, &first);
+    else if (seen != NULL)
+        code = ask_growth(l, note, seen->what.checkpoint.size, until_ms, &first);
+    if (code == LIAISON_OK && first != NULL && !log_same(first, grows ? note : seen)) {
+        code = ask_growth(l, grows ? note : seen, first->what.checkpoint.size, until_ms,
+                          &second);
+        if (code == LIAISON_OK && !log_same(first, second))
+            code = LIAISON_BUSY;
+    }
+    if (code == LIAISON_OK)
+        code = log_see(l, seen, second != NULL ? second : grows ? note : seen);
+    if (code == LIAISON_FORK)
+        engine_hang_up(l);
     log_note_free(seen);
-    log_note_free(shown);
+    log_note_free(first);
+    log_note_free(second);
     return code;
 }
 
 /* Takes: *answer on error. */
-static enum liaison_code prove_witnessed_once(struct liaison *l, uint64_t seq, int64_t until_ms,
+static enum liaison_code prove_witnessed_once(struct liaison *l, uint64_t seq,
+                                              int64_t until_ms,
                                               struct liaison_answer **answer)
 {
     Liaison__V1__Prove prove = LIAISON__V1__PROVE__INIT;
@@ -201,7 +268,9 @@ static enum liaison_code prove_witnessed_once(struct liaison *l, uint64_t seq, i
     code = prove_call(l, &prove, until_ms, &a);
     if (code != LIAISON_OK)
         goto out;
-    code = log_judge(l, slice(a->frame->proof->checkpoint.data, a->frame->proof->checkpoint.len), &note);
+    code = log_judge(
+        l, slice(a->frame->proof->checkpoint.data, a->frame->proof->checkpoint.len),
+        &note);
     if (code != LIAISON_OK)
         (void)lib_fail(l, code, "%s", l->log.why);
     else
@@ -217,8 +286,8 @@ out:
     return code;
 }
 
-enum liaison_code ledger_prove_witnessed(struct liaison *l, uint64_t seq, int64_t until_ms,
-                                         struct liaison_answer **answer)
+enum liaison_code ledger_prove_witnessed(struct liaison *l, uint64_t seq,
+                                         int64_t until_ms, struct liaison_answer **answer)
 {
     enum liaison_code code = engine_until(l, is_open, NULL, until_ms);
 
@@ -226,7 +295,10 @@ enum liaison_code ledger_prove_witnessed(struct liaison *l, uint64_t seq, int64_
         do
             code = prove_witnessed_once(l, seq, until_ms, answer);
         while (code == LIAISON_BUSY && lib_mono_ms() < until_ms);
-    return code == LIAISON_BUSY ? lib_fail(l, LIAISON_TIMEOUT, "no proof came in time that fits what was seen") : code;
+    return code == LIAISON_BUSY
+               ? lib_fail(l, LIAISON_TIMEOUT,
+                          "no proof came in time that fits what was seen")
+               : code;
 }
 
 static bool never(struct liaison *l, void *arg)
@@ -243,8 +315,7 @@ enum liaison_code ledger_pause(struct liaison *l, int64_t until_ms)
     return code == LIAISON_TIMEOUT ? LIAISON_OK : code;
 }
 
-/* Hands the answer over, or releases it. */
-static enum liaison_code hand_over(enum liaison_code code, struct liaison_answer *a,
+enum liaison_code ledger_hand_over(enum liaison_code code, struct liaison_answer *a,
                                    struct liaison_answer **answer)
 {
     if (answer != NULL && a != NULL)
@@ -254,8 +325,9 @@ static enum liaison_code hand_over(enum liaison_code code, struct liaison_answer
     return code;
 }
 
-enum liaison_code liaison_prove(struct liaison *l, const uint64_t *seqs, size_t n, uint64_t old_size,
-                                uint64_t size, struct liaison_answer **answer)
+enum liaison_code liaison_prove(struct liaison *l, const uint64_t *seqs, size_t n,
+                                uint64_t old_size, uint64_t size,
+                                struct liaison_answer **answer)
 {
     struct liaison_answer *a = NULL;
     enum liaison_code code = lib_enter(l);
@@ -263,9 +335,11 @@ enum liaison_code liaison_prove(struct liaison *l, const uint64_t *seqs, size_t 
     if (code != LIAISON_OK)
         return code;
     if (n > SEQS_MAX || (n > 0 && seqs == NULL))
-        return lib_fail(l, LIAISON_USAGE, "at most %d entries are proven at once", SEQS_MAX);
-    code = ledger_prove(l, seqs, n, old_size, size, lib_mono_ms() + lib_setting_ms(l, SET_TIMEOUT_MS), &a);
-    return hand_over(code, a, answer);
+        return lib_fail(l, LIAISON_USAGE, "at most %d entries are proven at once",
+                        SEQS_MAX);
+    code = ledger_prove(l, seqs, n, old_size, size,
+                        lib_mono_ms() + lib_setting_ms(l, SET_TIMEOUT_MS), &a);
+    return ledger_hand_over(code, a, answer);
 }
 
 enum liaison_code liaison_checkpoint(struct liaison *l, struct liaison_answer **answer)
@@ -273,18 +347,22 @@ enum liaison_code liaison_checkpoint(struct liaison *l, struct liaison_answer **
     return liaison_prove(l, NULL, 0, 0, 0, answer);
 }
 
-int liaison_answer_includes(struct liaison *l, const struct liaison_answer *a, const void *entry, size_t len)
+int liaison_answer_includes(struct liaison *l, const struct liaison_answer *a,
+                            const void *entry, size_t len)
 {
     struct liaison_receipt *r = NULL;
     bool holds = false;
 
-    if (l == NULL || a == NULL || a->note == NULL || receipt_new(slice(entry, len), slice(NULL, 0), &r) != LIAISON_OK)
+    if (l == NULL || a == NULL || a->note == NULL ||
+        receipt_new(slice(entry, len), slice(NULL, 0), &r) != LIAISON_OK)
         return 0;
     const Liaison__V1__Proof *p = a->frame->proof;
 
     for (size_t i = 0; !holds && i < p->n_inclusions; i++)
         holds = p->inclusions[i]->seq == r->decoded->seq &&
-                receipt_stand(l, r, a->note, slice(p->inclusions[i]->path.data, p->inclusions[i]->path.len)) == LIAISON_OK;
+                receipt_stand(l, r, a->note,
+                              slice(p->inclusions[i]->path.data,
+                                    p->inclusions[i]->path.len)) == LIAISON_OK;
     liaison_receipt_free(r);
     return holds;
 }
@@ -301,116 +379,11 @@ enum liaison_code liaison_cosign(struct liaison *l, const void *note, size_t len
     if (code != LIAISON_OK)
         return code;
     if (note == NULL || len == 0 || len > NOTE_BYTES_MAX)
-        return lib_fail(l, LIAISON_USAGE, "a signed note of at most %d bytes is wanted", NOTE_BYTES_MAX);
+        return lib_fail(l, LIAISON_USAGE, "a signed note of at most %d bytes is wanted",
+                        NOTE_BYTES_MAX);
     cosign.checkpoint = (ProtobufCBinaryData){len, (uint8_t *)(uintptr_t)note};
     f.body_case = BODY(COSIGN);
     f.cosign = &cosign;
     code = engine_caller_call(l, &f, BODY(DONE), &c);
     return code == LIAISON_OK ? engine_await(l, c, NULL) : code;
-}
-
-/* ---------------------------------------------------------------- auditors */
-
-/* Sends the call and looks at the answer; what does not hold is given all the same, as evidence. */
-static enum liaison_code ask(struct liaison *l, Liaison__V1__Frame *f, Liaison__V1__Frame__BodyCase want,
-                             const char *(*check)(struct hash *, const struct liaison_answer *, const char *),
-                             const char *about, struct liaison_answer **answer)
-{
-    struct liaison_answer *a = NULL;
-    struct outcall *c;
-    enum liaison_code code = engine_caller_call(l, f, want, &c);
-
-    if (code == LIAISON_OK)
-        code = engine_await(l, c, &a);
-    const char *wrong = code == LIAISON_OK ? check(l->hash, a, about) : NULL;
-
-    if (wrong != NULL) {
-        answer_say(a, LIAISON_SIGNATURE, "the broker's answer does not hold (%s): keep it as evidence", wrong);
-        code = lib_fail(l, LIAISON_SIGNATURE, "%s", a->text);
-    }
-    return hand_over(code, a, answer);
-}
-
-/* A party's name in the ledger: an agency's as it is, another's behind its role. */
-static bool is_party(const char *name)
-{
-    const char *colon = name == NULL || strlen(name) > PARTY_MAX ? NULL : strchr(name, ':');
-
-    return name != NULL && id_name(colon == NULL ? name : colon + 1);
-}
-
-enum liaison_code liaison_summarize(struct liaison *l, const char *agency, struct liaison_answer **answer)
-{
-    Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
-    Liaison__V1__Summarize summarize = LIAISON__V1__SUMMARIZE__INIT;
-    enum liaison_code code = lib_enter(l);
-
-    if (code != LIAISON_OK)
-        return code;
-    if (!is_party(agency))
-        return lib_fail(l, LIAISON_FIELD, "a summary is about an agency, by its name");
-    summarize.agency = (char *)(uintptr_t)agency;
-    f.body_case = BODY(SUMMARIZE);
-    f.summarize = &summarize;
-    return ask(l, &f, BODY(SUMMARY), check_summary, agency, answer);
-}
-
-static const char *check_hashes(struct hash *h, const struct liaison_answer *a, const char *about)
-{
-    (void)h;
-    (void)about;
-    size_t n = a->frame->hash_page->hashes.len;
-
-    return n % HASH_BYTES == 0 && n <= (size_t)HASHES_MAX * HASH_BYTES ? NULL : "the number of the hashes";
-}
-
-enum liaison_code liaison_hashes(struct liaison *l, uint32_t level, uint64_t from, uint32_t limit,
-                                 struct liaison_answer **answer)
-{
-    Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
-    Liaison__V1__Hashes hashes = LIAISON__V1__HASHES__INIT;
-    enum liaison_code code = lib_enter(l);
-
-    if (code != LIAISON_OK)
-        return code;
-    if (level > LEVEL_MAX || limit == 0 || limit > HASHES_MAX)
-        return lib_fail(l, LIAISON_USAGE, "a level of at most %d and 1 to %d hashes are wanted", LEVEL_MAX,
-                        HASHES_MAX);
-    hashes.level = level;
-    hashes.from = from;
-    hashes.limit = limit;
-    f.body_case = BODY(HASHES);
-    f.hashes = &hashes;
-    return ask(l, &f, BODY(HASH_PAGE), check_hashes, "", answer);
-}
-
-/* `about` points to the id that was asked for. */
-static const char *check_rules(struct hash *h, const struct liaison_answer *a, const char *about)
-{
-    const Liaison__V1__RuleText *r = a->frame->rule_text_page;
-    struct slice text = slice(r->text.data, r->text.len);
-    uint8_t have[HASH_BYTES];
-
-    hash_sha256(h, &text, 1, have);
-    return memcmp(have, about, sizeof have) == 0 &&
-                   slice_equal(slice(r->rule_set.data, r->rule_set.len), slice(about, HASH_BYTES))
-               ? NULL
-               : "the rules: they are others than were asked for";
-}
-
-enum liaison_code liaison_rule_text(struct liaison *l, const uint8_t rule_set[32],
-                                    struct liaison_answer **answer)
-{
-    Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
-    Liaison__V1__RuleText rules = LIAISON__V1__RULE_TEXT__INIT;
-    enum liaison_code code = lib_enter(l);
-
-    if (code != LIAISON_OK)
-        return code;
-    if (rule_set == NULL)
-        return lib_fail(l, LIAISON_USAGE, "rules are named by the rule_set of an entry");
-    rules.rule_set = (ProtobufCBinaryData){HASH_BYTES, (uint8_t *)(uintptr_t)rule_set};
-    f.body_case = BODY(RULE_TEXT);
-    f.rule_text = &rules;
-    return ask(l, &f, BODY(RULE_TEXT_PAGE), check_rules, (const char *)rule_set, answer);
 }

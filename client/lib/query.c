@@ -242,7 +242,8 @@ static enum liaison_code ask(struct liaison_query *q, struct liaison_answer **an
 }
 
 /* Do entries and counters say what they must? If not the page is given all the same, as evidence. */
-static enum liaison_code examine_entries(struct liaison_query *q, struct liaison_answer *a)
+static enum liaison_code examine_entries(struct liaison_query *q,
+                                         struct liaison_answer *a)
 {
     const char *wrong =
         check_counters(q->draft.l->hash, a, draft_text(&q->draft, E_AGENCY));
@@ -250,7 +251,8 @@ static enum liaison_code examine_entries(struct liaison_query *q, struct liaison
     if (wrong == NULL)
         return LIAISON_OK;
     answer_say(a, LIAISON_SIGNATURE,
-               "the broker's page of entries does not hold (%s): keep it as evidence", wrong);
+               "the broker's page of entries does not hold (%s): keep it as evidence",
+               wrong);
     return lib_fail(q->draft.l, LIAISON_SIGNATURE, "%s", a->text);
 }
 

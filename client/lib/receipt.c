@@ -33,7 +33,8 @@ enum liaison_code receipt_new(struct slice entry, struct slice opening,
     if (r->entry.p == NULL)
         goto out;
     code = LIAISON_MALFORMED;
-    if (entry.n == 0 || entry.n > ENTRY_MAX || (opening.n != 0 && opening.n != sizeof r->opening))
+    if (entry.n == 0 || entry.n > ENTRY_MAX ||
+        (opening.n != 0 && opening.n != sizeof r->opening))
         goto out;
     code = valid_decode(&liaison__v1__ledger_entry__descriptor, r->entry, r->arena, &m);
     if (code != LIAISON_OK)
@@ -80,12 +81,12 @@ static bool in_its_log(const Liaison__V1__LedgerEntry *e, const char *origin)
     const char *slash = strrchr(origin, '/');
     uint64_t number = 0;
 
-    return e->log == 0 ||
-           (slash != NULL && words_u64(slash + 1, UINT32_MAX, &number) && number == e->log);
+    return e->log == 0 || (slash != NULL && words_u64(slash + 1, UINT32_MAX, &number) &&
+                           number == e->log);
 }
 
-static bool leads_to(struct liaison *l, const struct liaison_receipt *r, const struct checkpoint *c,
-                     struct slice path)
+static bool leads_to(struct liaison *l, const struct liaison_receipt *r,
+                     const struct checkpoint *c, struct slice path)
 {
     uint8_t leaf[HASH_BYTES];
 
@@ -94,8 +95,8 @@ static bool leads_to(struct liaison *l, const struct liaison_receipt *r, const s
            merkle_check(l->hash, leaf, r->decoded->seq, c->size, path, c->root);
 }
 
-enum liaison_code receipt_stand(struct liaison *l, struct liaison_receipt *r, struct log_note *note,
-                                struct slice path)
+enum liaison_code receipt_stand(struct liaison *l, struct liaison_receipt *r,
+                                struct log_note *note, struct slice path)
 {
     struct note_proof *p;
 
@@ -137,7 +138,8 @@ static size_t put_base64(char *out, const char *word, struct slice bytes)
     return n;
 }
 
-enum liaison_code liaison_receipt_text(struct liaison_receipt *r, const char **text, size_t *len)
+enum liaison_code liaison_receipt_text(struct liaison_receipt *r, const char **text,
+                                       size_t *len)
 {
     if (r == NULL)
         return LIAISON_USAGE;
@@ -166,7 +168,8 @@ enum liaison_code liaison_receipt_text(struct liaison_receipt *r, const char **t
 }
 
 /* Takes "WORD BASE64\n" off the front. False: the text does not begin so. */
-static bool take_base64(struct slice *text, const char *word, uint8_t *out, size_t room, size_t *out_n)
+static bool take_base64(struct slice *text, const char *word, uint8_t *out, size_t room,
+                        size_t *out_n)
 {
     size_t w = strlen(word) + 1;
     const uint8_t *end = text->n > w ? memchr(text->p, '\n', text->n) : NULL;
@@ -175,7 +178,8 @@ static bool take_base64(struct slice *text, const char *word, uint8_t *out, size
         return false;
     const uint8_t *b64 = text->p + w;
 
-    if (b64 >= end || !base64_decode(slice(b64, (size_t)(end - b64)), out, room, out_n) || *out_n > room)
+    if (b64 >= end || !base64_decode(slice(b64, (size_t)(end - b64)), out, room, out_n) ||
+        *out_n > room)
         return false;
     *text = slice(end + 1, text->n - (size_t)(end + 1 - text->p));
     return true;
@@ -193,7 +197,8 @@ static enum liaison_code read_proof(struct liaison_receipt *r, struct slice text
     if (p == NULL || r->kept == NULL)
         return LIAISON_MEMORY;
     memcpy(r->kept, text.p, text.n);
-    if (note_proof_parse(slice(r->kept, text.n), p) != LIAISON_OK || p->index != r->decoded->seq)
+    if (note_proof_parse(slice(r->kept, text.n), p) != LIAISON_OK ||
+        p->index != r->decoded->seq)
         return LIAISON_MALFORMED;
     return LIAISON_OK;
 }
@@ -212,7 +217,8 @@ static enum liaison_code read_text(struct slice text, struct liaison_receipt **o
         !take_base64(&text, "opening", opening, sizeof opening, &opening_n))
         return LIAISON_MALFORMED;
     struct liaison_receipt *r = NULL;
-    enum liaison_code code = receipt_new(slice(entry, entry_n), slice(opening, opening_n), &r);
+    enum liaison_code code =
+        receipt_new(slice(entry, entry_n), slice(opening, opening_n), &r);
 
     if (code == LIAISON_OK)
         code = read_proof(r, text);
@@ -230,14 +236,17 @@ enum liaison_code liaison_receipt_read(struct liaison *l, const void *bytes, siz
 
     if (code != LIAISON_OK)
         return code;
-    code = bytes == NULL || receipt == NULL ? LIAISON_USAGE : read_text(slice(bytes, len), receipt);
+    code = bytes == NULL || receipt == NULL ? LIAISON_USAGE
+                                            : read_text(slice(bytes, len), receipt);
     return code == LIAISON_OK ? code
                               : lib_fail(l, code, "%s",
-                                         code == LIAISON_MALFORMED ? "this is not a receipt, or a damaged one"
-                                                                   : "it cannot be read");
+                                         code == LIAISON_MALFORMED
+                                             ? "this is not a receipt, or a damaged one"
+                                             : "it cannot be read");
 }
 
-enum liaison_code liaison_receipt_save(struct liaison *l, struct liaison_receipt *r, const char *path)
+enum liaison_code liaison_receipt_save(struct liaison *l, struct liaison_receipt *r,
+                                       const char *path)
 {
     const char *text = NULL;
     size_t n = 0;
@@ -249,7 +258,8 @@ enum liaison_code liaison_receipt_save(struct liaison *l, struct liaison_receipt
     if (code != LIAISON_OK)
         return lib_fail(l, code, "there is no receipt to be saved, or no place");
     code = disk_replace(path, slice(text, n));
-    return code == LIAISON_OK ? code : lib_fail(l, code, "%.400s: %s", path, strerror(errno));
+    return code == LIAISON_OK ? code
+                              : lib_fail(l, code, "%.400s: %s", path, strerror(errno));
 }
 
 /* ---------------------------------------------------------------- verifying without the network */
@@ -259,7 +269,8 @@ static enum liaison_code against_seen(struct liaison *l, struct log_note *note)
 {
     const struct log_note *seen = l->log.seen;
 
-    if (seen == NULL || strcmp(seen->what.checkpoint.origin, note->what.checkpoint.origin) != 0 ||
+    if (seen == NULL ||
+        strcmp(seen->what.checkpoint.origin, note->what.checkpoint.origin) != 0 ||
         seen->what.checkpoint.size != note->what.checkpoint.size)
         return LIAISON_OK;
     enum liaison_code code = log_grow(l, l->log.seen, note, slice(NULL, 0));
@@ -278,18 +289,21 @@ enum liaison_code liaison_receipt_verify(struct liaison *l, struct liaison_recei
         return lib_fail(l, LIAISON_USAGE, "there is no receipt");
     if (!log_on(l))
         return lib_fail(l, LIAISON_CONFIG,
-                        "without a policy of the log (setting \"log_policy\") nothing can be verified");
+                        "without a policy of the log (setting \"log_policy\") nothing "
+                        "can be verified");
     if ((code = log_ready(l)) != LIAISON_OK)
         return code;
     if (r->proof == NULL)
-        return lib_fail(l, LIAISON_PROOF, "this is only a claim: its proof has not come yet");
+        return lib_fail(l, LIAISON_PROOF,
+                        "this is only a claim: its proof has not come yet");
     code = log_judge(l, r->proof->note, &note);
     if (code != LIAISON_OK)
         return lib_fail(l, code, "%s", l->log.why);
     if (!leads_to(l, r, &note->what.checkpoint,
                   slice(r->proof->path, r->proof->path_len * HASH_BYTES)))
         code = lib_fail(l, LIAISON_PROOF,
-                        "the proof does not lead from this entry to the checkpoint: one of them was changed");
+                        "the proof does not lead from this entry to the checkpoint: one "
+                        "of them was changed");
     if (code == LIAISON_OK)
         code = against_seen(l, note);
     if (code == LIAISON_OK) {
@@ -301,10 +315,12 @@ enum liaison_code liaison_receipt_verify(struct liaison *l, struct liaison_recei
     return code;
 }
 
-enum liaison_code liaison_receipt_about(struct liaison *l, const struct liaison_receipt *r,
-                                        const char *what, const void *bytes, size_t len)
+enum liaison_code liaison_receipt_about(struct liaison *l,
+                                        const struct liaison_receipt *r, const char *what,
+                                        const void *bytes, size_t len)
 {
-    enum sign_kind kind = what != NULL && strcmp(what, "action") == 0 ? SIGN_ACTION : SIGN_REFERRAL;
+    enum sign_kind kind =
+        what != NULL && strcmp(what, "action") == 0 ? SIGN_ACTION : SIGN_REFERRAL;
     struct sealed *s = NULL;
     const char *wrong = "";
     enum liaison_code code = lib_enter(l);
@@ -313,15 +329,19 @@ enum liaison_code liaison_receipt_about(struct liaison *l, const struct liaison_
         return code;
     if (r == NULL || bytes == NULL || what == NULL ||
         (kind == SIGN_REFERRAL && strcmp(what, "referral") != 0))
-        return lib_fail(l, LIAISON_USAGE, "a receipt, \"referral\" or \"action\", and its bytes are wanted");
+        return lib_fail(
+            l, LIAISON_USAGE,
+            "a receipt, \"referral\" or \"action\", and its bytes are wanted");
     if (r->opening_len == 0)
-        return lib_fail(l, LIAISON_SIGNATURE, "this receipt has no opening, so nothing says what it is about");
+        return lib_fail(l, LIAISON_SIGNATURE,
+                        "this receipt has no opening, so nothing says what it is about");
     code = sealed_read(l->hash, kind, slice(bytes, len), &s, &wrong);
     if (code != LIAISON_OK)
         return lib_fail(l, code, "%s", wrong);
     wrong = check_receipt(l->hash, r->decoded, r->opening, s);
     if (wrong != NULL)
-        code = lib_fail(l, LIAISON_SIGNATURE, "the receipt is about something else: %s differs", wrong);
+        code = lib_fail(l, LIAISON_SIGNATURE,
+                        "the receipt is about something else: %s differs", wrong);
     sealed_free(s);
     return code;
 }

@@ -11,7 +11,8 @@
 
 enum { DAY_MS = 24 * 3600 * 1000 };
 
-static const char NOT_IN_LOG[] = "an entry that the broker gave us is not where it says in its log: keep the answer and tell the "
+static const char NOT_IN_LOG[] = "an entry that the broker gave us is not where it says "
+                                 "in its log: keep the answer and tell the "
                                  "network's auditor";
 
 /* ---------------------------------------------------------------- lists */
@@ -27,7 +28,8 @@ static void append(struct receipt_list *list, struct liaison_receipt *r)
     list->n++;
 }
 
-static struct liaison_receipt *take_behind(struct receipt_list *list, struct liaison_receipt *before)
+static struct liaison_receipt *take_behind(struct receipt_list *list,
+                                           struct liaison_receipt *before)
 {
     struct liaison_receipt *r = before == NULL ? list->head : before->next;
 
@@ -61,7 +63,8 @@ static struct liaison_receipt *take_seq(struct receipt_list *list, uint64_t seq)
     return NULL;
 }
 
-static struct liaison_receipt *find_entry(const struct receipt_list *list, struct slice entry)
+static struct liaison_receipt *find_entry(const struct receipt_list *list,
+                                          struct slice entry)
 {
     struct liaison_receipt *r = list->head;
 
@@ -102,10 +105,12 @@ void receipts_await(struct liaison *l, const struct liaison_answer *a)
 {
     struct liaison_receipt *r = NULL;
     size_t n, m;
-    const uint8_t *entry = liaison_answer_entry(a, &n), *opening = liaison_answer_opening(a, &m);
+    const uint8_t *entry = liaison_answer_entry(a, &n),
+                  *opening = liaison_answer_opening(a, &m);
     bool pushed = a->frame->body_case != BODY(DUPLICATE);
 
-    if (!log_on(l) || n == 0 || receipt_new(slice(entry, n), slice(opening, m), &r) != LIAISON_OK)
+    if (!log_on(l) || n == 0 ||
+        receipt_new(slice(entry, n), slice(opening, m), &r) != LIAISON_OK)
         return;
     if (!pushed && find_entry(&l->receipts.awaited, r->entry) != NULL) {
         liaison_receipt_free(r);
@@ -131,10 +136,11 @@ void receipts_welcomed(struct liaison *l)
 
 /* ---------------------------------------------------------------- coming */
 
-/* Those of the inclusions that are of an awaited entry become receipts. Others cannot be checked, and are nobody's. */
+/* Those of the inclusions that are of an awaited entry become receipts. Others cannot be checked, and are nobody's.
+ * */
 static enum liaison_code take_inclusions(struct liaison *l, struct log_note *note,
-                                         Liaison__V1__Inclusion *const *inclusions, size_t n,
-                                         const char **why)
+                                         Liaison__V1__Inclusion *const *inclusions,
+                                         size_t n, const char **why)
 {
     struct receipts *r = &l->receipts;
 
@@ -157,7 +163,8 @@ static enum liaison_code take_inclusions(struct liaison *l, struct log_note *not
 }
 
 /* What came under a checkpoint that says nothing about the one we have seen is asked for again. */
-static void ask_for(struct liaison *l, Liaison__V1__Inclusion *const *inclusions, size_t n)
+static void ask_for(struct liaison *l, Liaison__V1__Inclusion *const *inclusions,
+                    size_t n)
 {
     for (size_t i = 0; i < n; i++)
         for (struct liaison_receipt *r = l->receipts.awaited.head; r != NULL; r = r->next)
@@ -168,10 +175,12 @@ static void ask_for(struct liaison *l, Liaison__V1__Inclusion *const *inclusions
             }
 }
 
-enum liaison_code receipts_pushed(struct liaison *l, const Liaison__V1__Receipts *pushed, const char **why)
+enum liaison_code receipts_pushed(struct liaison *l, const Liaison__V1__Receipts *pushed,
+                                  const char **why)
 {
     struct log_note *note = NULL, *from = l->log.seen;
-    enum liaison_code code = log_judge(l, slice(pushed->checkpoint.data, pushed->checkpoint.len), &note);
+    enum liaison_code code =
+        log_judge(l, slice(pushed->checkpoint.data, pushed->checkpoint.len), &note);
 
     *why = l->log.why;
     if (code != LIAISON_OK)
@@ -179,9 +188,11 @@ enum liaison_code receipts_pushed(struct liaison *l, const Liaison__V1__Receipts
     if (pushed->old_size != (from == NULL ? 0 : from->what.checkpoint.size)) {
         ask_for(l, pushed->inclusions, pushed->n_inclusions);
     } else {
-        code = log_grow(l, from, note, slice(pushed->consistency.data, pushed->consistency.len));
+        code = log_grow(l, from, note,
+                        slice(pushed->consistency.data, pushed->consistency.len));
         if (code == LIAISON_OK)
-            code = take_inclusions(l, note, pushed->inclusions, pushed->n_inclusions, why);
+            code =
+                take_inclusions(l, note, pushed->inclusions, pushed->n_inclusions, why);
     }
     log_note_free(note);
     return code;
@@ -190,8 +201,9 @@ enum liaison_code receipts_pushed(struct liaison *l, const Liaison__V1__Receipts
 /* ---------------------------------------------------------------- asking */
 
 /* Prove, of our own accord. One at a time. */
-static enum liaison_code ask(struct liaison *l, enum receipts_ask about, const struct log_note *from,
-                             uint64_t size, uint64_t *seqs, size_t n)
+static enum liaison_code ask(struct liaison *l, enum receipts_ask about,
+                             struct log_note *from, uint64_t size, uint64_t *seqs,
+                             size_t n)
 {
     Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
     Liaison__V1__Prove prove = LIAISON__V1__PROVE__INIT;
@@ -203,7 +215,7 @@ static enum liaison_code ask(struct liaison *l, enum receipts_ask about, const s
     f.body_case = BODY(PROVE);
     f.prove = &prove;
     log_note_free(l->receipts.asked_from);
-    l->receipts.asked_from = log_share((struct log_note *)(uintptr_t)from);
+    l->receipts.asked_from = log_share(from);
     l->receipts.asked = about;
     return engine_own(l, &f, BODY(PROOF));
 }
@@ -211,11 +223,12 @@ static enum liaison_code ask(struct liaison *l, enum receipts_ask about, const s
 static enum liaison_code ask_receipts(struct liaison *l, int64_t now_ms)
 {
     struct receipts *r = &l->receipts;
-    const struct log_note *seen = l->log.seen;
+    struct log_note *seen = l->log.seen;
     uint64_t seqs[RECEIPTS_ASK], size = seen == NULL ? 0 : seen->what.checkpoint.size;
     size_t n = 0;
 
-    for (struct liaison_receipt *i = r->awaited.head; i != NULL && n < RECEIPTS_ASK; i = i->next) {
+    for (struct liaison_receipt *i = r->awaited.head; i != NULL && n < RECEIPTS_ASK;
+         i = i->next) {
         if (i->since_ms != 0 && i->since_ms + RECEIPTS_PUSH_MS > now_ms)
             continue;
         seqs[n++] = i->decoded->seq;
@@ -232,7 +245,7 @@ enum liaison_code receipts_turn(struct liaison *l, int64_t now_ms, const char **
     struct receipts *r = &l->receipts;
     enum liaison_code code = LIAISON_OK;
 
-    if (v->unsaved && now_ms >= v->save_at_ms) {
+    if (v->unsaved && v->other == NULL && now_ms >= v->save_at_ms) {
         code = log_save(l);
         *why = v->why;
         if (code != LIAISON_OK && code != LIAISON_BUSY)
@@ -241,9 +254,15 @@ enum liaison_code receipts_turn(struct liaison *l, int64_t now_ms, const char **
     if (r->asked != ASK_NOTHING)
         return LIAISON_OK;
     *why = "out of memory";
-    if (v->other != NULL)
-        return ask(l, ASK_OTHER, log_lower(l), log_upper(l)->what.checkpoint.size, NULL, 0);
-    return r->awaited.n > 0 && now_ms >= r->ask_at_ms ? ask_receipts(l, now_ms) : LIAISON_OK;
+    if (v->other != NULL) {
+        struct log_note *from;
+        uint64_t size;
+
+        log_question(l, &from, &size);
+        return ask(l, ASK_OTHER, from, size, NULL, 0);
+    }
+    return r->awaited.n > 0 && now_ms >= r->ask_at_ms ? ask_receipts(l, now_ms)
+                                                      : LIAISON_OK;
 }
 
 int64_t receipts_due(const struct liaison *l)
@@ -253,6 +272,8 @@ int64_t receipts_due(const struct liaison *l)
 
     if (l->engine.talk != TALK_OPEN)
         return due;
+    if (l->log.other != NULL)
+        return r->asked == ASK_NOTHING ? 0 : due;
     if (l->log.unsaved)
         due = l->log.save_at_ms;
     if (r->asked == ASK_NOTHING && r->awaited.n > 0 && r->ask_at_ms < due)
@@ -265,14 +286,15 @@ static void ask_later(struct liaison *l)
 {
     struct receipts *r = &l->receipts;
 
-    r->pause_ms = r->pause_ms * 2 > RECEIPTS_PAUSE_MAX_MS ? RECEIPTS_PAUSE_MAX_MS : r->pause_ms * 2;
+    r->pause_ms =
+        r->pause_ms * 2 > RECEIPTS_PAUSE_MAX_MS ? RECEIPTS_PAUSE_MAX_MS : r->pause_ms * 2;
     r->ask_at_ms = lib_mono_ms() + r->pause_ms;
-    log_note_free(l->log.other); /* the next save finds it again */
-    l->log.other = NULL;
+    log_forget_other(l); /* the next save finds it again */
 }
 
-static enum liaison_code take_proof(struct liaison *l, enum receipts_ask about, struct log_note *from,
-                                    struct log_note *note, const Liaison__V1__Proof *p, const char **why)
+static enum liaison_code take_proof(struct liaison *l, enum receipts_ask about,
+                                    struct log_note *from, struct log_note *note,
+                                    const Liaison__V1__Proof *p, const char **why)
 {
     struct receipts *r = &l->receipts;
     struct slice proof = slice(p->consistency.data, p->consistency.len);
@@ -298,7 +320,8 @@ static enum liaison_code take_proof(struct liaison *l, enum receipts_ask about, 
     return code;
 }
 
-enum liaison_code receipts_proven(struct liaison *l, const struct liaison_answer *a, const char **why)
+enum liaison_code receipts_proven(struct liaison *l, const struct liaison_answer *a,
+                                  const char **why)
 {
     struct receipts *r = &l->receipts;
     struct log_note *note = NULL, *from = r->asked_from;
@@ -337,7 +360,8 @@ static int64_t until(int timeout_ms)
     return timeout_ms < 0 ? INT64_MAX : lib_mono_ms() + timeout_ms;
 }
 
-enum liaison_code liaison_receipt_next(struct liaison *l, int timeout_ms, struct liaison_receipt **receipt)
+enum liaison_code liaison_receipt_next(struct liaison *l, int timeout_ms,
+                                       struct liaison_receipt **receipt)
 {
     enum liaison_code code = lib_enter(l);
 
@@ -347,7 +371,8 @@ enum liaison_code liaison_receipt_next(struct liaison *l, int timeout_ms, struct
         return lib_fail(l, LIAISON_USAGE, "a place for the receipt is wanted");
     if (!log_on(l))
         return lib_fail(l, LIAISON_CONFIG,
-                        "without a policy of the log (setting \"log_policy\") no receipt comes and nothing is verified");
+                        "without a policy of the log (setting \"log_policy\") no receipt "
+                        "comes and nothing is verified");
     if (!has_come(l, NULL))
         code = engine_until(l, has_come, NULL, until(timeout_ms));
     if (code == LIAISON_OK)
@@ -395,8 +420,8 @@ static bool is_awaited(const struct liaison *l, const struct liaison_receipt *r)
 }
 
 /* Asks the broker, again and again while no checkpoint covers the entry. */
-static enum liaison_code ask_broker(struct liaison *l, const struct liaison_receipt *r, int64_t until_ms,
-                                    struct liaison_answer **a)
+static enum liaison_code ask_broker(struct liaison *l, const struct liaison_receipt *r,
+                                    int64_t until_ms, struct liaison_answer **a)
 {
     uint64_t seq = r->decoded->seq;
     int64_t pause_ms = RECEIPTS_PAUSE_MS;
@@ -413,15 +438,19 @@ static enum liaison_code ask_broker(struct liaison *l, const struct liaison_rece
         *a = NULL;
         if (now_ms + pause_ms >= until_ms)
             return lib_fail(l, LIAISON_TIMEOUT, "%s",
-                            r->proof != NULL ? "no checkpoint that covers this entry was cosigned by the witnesses in time"
-                                             : "no checkpoint covered this entry in time");
+                            r->proof != NULL
+                                ? "no checkpoint that covers this entry was cosigned by "
+                                  "the witnesses in time"
+                                : "no checkpoint covered this entry in time");
         if ((code = ledger_pause(l, now_ms + pause_ms)) != LIAISON_OK)
             return code;
-        pause_ms = pause_ms * 2 > RECEIPTS_PAUSE_MAX_MS ? RECEIPTS_PAUSE_MAX_MS : pause_ms * 2;
+        pause_ms =
+            pause_ms * 2 > RECEIPTS_PAUSE_MAX_MS ? RECEIPTS_PAUSE_MAX_MS : pause_ms * 2;
     }
 }
 
-static enum liaison_code prove(struct liaison *l, struct liaison_receipt *r, int64_t until_ms)
+static enum liaison_code prove(struct liaison *l, struct liaison_receipt *r,
+                               int64_t until_ms)
 {
     struct liaison_answer *a = NULL;
     enum liaison_code code = ask_broker(l, r, until_ms, &a);
@@ -440,17 +469,20 @@ static enum liaison_code prove(struct liaison *l, struct liaison_receipt *r, int
 }
 
 /* What the broker pushes, or what receipts_turn() asks for when it does not; by `until_ms` at the latest. */
-static enum liaison_code await_push(struct liaison *l, struct liaison_receipt *r, int64_t until_ms)
+static enum liaison_code await_push(struct liaison *l, struct liaison_receipt *r,
+                                    int64_t until_ms)
 {
     int64_t push_ms = lib_mono_ms() + 2 * RECEIPTS_PUSH_MS;
-    enum liaison_code code = engine_until(l, has_come, r, push_ms < until_ms ? push_ms : until_ms);
+    enum liaison_code code =
+        engine_until(l, has_come, r, push_ms < until_ms ? push_ms : until_ms);
 
     if (code == LIAISON_OK && !take_come(l, r))
         code = lib_fail(l, LIAISON_INTERNAL, "a receipt was lost");
     return code;
 }
 
-enum liaison_code liaison_receipt_prove(struct liaison *l, struct liaison_receipt *r, int timeout_ms)
+enum liaison_code liaison_receipt_prove(struct liaison *l, struct liaison_receipt *r,
+                                        int timeout_ms)
 {
     enum liaison_code code = lib_enter(l);
     int64_t until_ms = until(timeout_ms < 0 ? DAY_MS : timeout_ms);
@@ -460,8 +492,9 @@ enum liaison_code liaison_receipt_prove(struct liaison *l, struct liaison_receip
     if (r == NULL)
         return lib_fail(l, LIAISON_USAGE, "there is no receipt");
     if (!log_on(l))
-        return lib_fail(l, LIAISON_CONFIG,
-                        "without a policy of the log (setting \"log_policy\") nothing is verified");
+        return lib_fail(
+            l, LIAISON_CONFIG,
+            "without a policy of the log (setting \"log_policy\") nothing is verified");
     if (r->proof == NULL && take_come(l, r))
         return LIAISON_OK;
     if (timeout_ms == 0 || (r->proof == NULL && is_awaited(l, r))) {

@@ -221,7 +221,8 @@ static void every_phase_of_connecting_has_a_deadline(void **state)
                  {"greeting", play_tls_only},
                  {"READY", play_greeting_only},
                  {"Welcome", play_ready_only}};
-    const char *slow = getenv("TEST_CONNECT_MS"); /* valgrind: a handshake takes longer than 200 ms */
+    const char *slow =
+        getenv("TEST_CONNECT_MS"); /* valgrind: a handshake takes longer than 200 ms */
     const char *connect = slow != NULL ? slow : "200";
     const intmax_t connect_ms = strtol(connect, NULL, 10);
     struct rig *r = *state;
@@ -302,7 +303,8 @@ static void welcome_with(struct peer *p, struct welcome w)
 
 static void play_other_network(struct peer *p)
 {
-    welcome_with(p, (struct welcome){.version = 1, .window = 64, .network = "other.example"});
+    welcome_with(
+        p, (struct welcome){.version = 1, .window = 64, .network = "other.example"});
 }
 
 static void play_other_version(struct peer *p)
@@ -686,7 +688,9 @@ static void play_hello_required(struct peer *p)
         return;
     for (int round = 0; (f = peer_read(p)) != NULL; round++) {
         if (f->body_case == BODY(HELLO)) {
-            peer_welcome(p, f->id, (struct welcome){.version = 1, .window = 64, .network = PKI_NETWORK});
+            peer_welcome(
+                p, f->id,
+                (struct welcome){.version = 1, .window = 64, .network = PKI_NETWORK});
             r->seen++;
         } else {
             keep(r, f);

@@ -1,4 +1,5 @@
-/* libliaison and the broker's log: checkpoints, receipts, and the calls about them, against a broker that keeps a real log and plays
+/* libliaison and the broker's log: checkpoints, receipts, and the calls about them, against a broker that keeps a
+ * real log and plays
  * scripts. All names and data are made up. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -63,11 +64,14 @@ static char *file_text(const struct rig *r, const char *file)
 
 static void believe(const struct rig *r, struct liaison *l)
 {
-    static const char *const FILES[][2] = {
-        {"log_policy", "log.policy"}, {"log_rotations", "log.rotations"}, {"log_seen", "log.seen"}, {"log_fork", "log.fork"}};
+    static const char *const FILES[][2] = {{"log_policy", "log.policy"},
+                                           {"log_rotations", "log.rotations"},
+                                           {"log_seen", "log.seen"},
+                                           {"log_fork", "log.fork"}};
 
     for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++)
-        assert_int_equal(liaison_set(l, FILES[i][0], pki_path(&r->pki, FILES[i][1])), LIAISON_OK);
+        assert_int_equal(liaison_set(l, FILES[i][0], pki_path(&r->pki, FILES[i][1])),
+                         LIAISON_OK);
 }
 
 static int set_up_log(void **state)
@@ -104,7 +108,8 @@ static int tear_down_log(void **state)
 static Liaison__V1__Frame *hello_of(struct peer *p)
 {
     struct scene *s = scene(p);
-    Liaison__V1__Frame *f = peer_tls(p) && peer_greet(p) && peer_ready(p) ? peer_read(p) : NULL;
+    Liaison__V1__Frame *f =
+        peer_tls(p) && peer_greet(p) && peer_ready(p) ? peer_read(p) : NULL;
 
     pki_must(f == NULL || f->body_case == BODY(HELLO));
     if (f != NULL) {
@@ -118,9 +123,12 @@ static Liaison__V1__Frame *hello_of(struct peer *p)
 static bool welcome_with(struct peer *p, struct slice note, struct slice proof)
 {
     Liaison__V1__Frame *f = hello_of(p);
-    bool ok = f != NULL &&
-              peer_welcome(p, f->id,
-                           (struct welcome){.version = 1, .window = 64, .network = PKI_NETWORK, .checkpoint = note, .consistency = proof});
+    bool ok = f != NULL && peer_welcome(p, f->id,
+                                        (struct welcome){.version = 1,
+                                                         .window = 64,
+                                                         .network = PKI_NETWORK,
+                                                         .checkpoint = note,
+                                                         .consistency = proof});
 
     if (f != NULL)
         liaison__v1__frame__free_unpacked(f, NULL);
@@ -141,7 +149,10 @@ static bool welcome_of(struct peer *p, struct fake_log *g)
     if (f->hello->log_size <= g->edge.size)
         growth = fake_log_growth(g, f->hello->log_size, g->edge.size);
     bool ok = peer_welcome(p, f->id,
-                           (struct welcome){.version = 1, .window = 64, .network = PKI_NETWORK, .checkpoint = bytes_of(&note),
+                           (struct welcome){.version = 1,
+                                            .window = 64,
+                                            .network = PKI_NETWORK,
+                                            .checkpoint = bytes_of(&note),
                                             .consistency = proof_of(&growth)});
 
     liaison__v1__frame__free_unpacked(f, NULL);
@@ -149,7 +160,8 @@ static bool welcome_of(struct peer *p, struct fake_log *g)
 }
 
 /* Takes a submit into the log and answers it. Returns the entry's number. */
-static uint64_t accept_into(struct peer *p, struct fake_log *g, const Liaison__V1__Frame *f)
+static uint64_t accept_into(struct peer *p, struct fake_log *g,
+                            const Liaison__V1__Frame *f)
 {
     struct acceptance a;
     uint64_t seq = g->edge.size;
@@ -158,7 +170,8 @@ static uint64_t accept_into(struct peer *p, struct fake_log *g, const Liaison__V
     acceptance_of(p->s, f->submit->referral, &a);
     a.entry.seq = seq;
     a.entry.log = 1;
-    a.accepted.entry = script_bytes(a.packed, liaison__v1__ledger_entry__pack(&a.entry, a.packed));
+    a.accepted.entry =
+        script_bytes(a.packed, liaison__v1__ledger_entry__pack(&a.entry, a.packed));
     fake_log_add(g, slice(a.packed, a.accepted.entry.len));
     acceptance_send(p, f->id, &a, false);
     return seq;
@@ -182,7 +195,8 @@ static bool push(struct peer *p, struct push x)
 {
     Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
     Liaison__V1__Receipts receipts = LIAISON__V1__RECEIPTS__INIT;
-    Liaison__V1__Inclusion inclusion = LIAISON__V1__INCLUSION__INIT, *inclusions[] = {&inclusion};
+    Liaison__V1__Inclusion inclusion = LIAISON__V1__INCLUSION__INIT,
+                           *inclusions[] = {&inclusion};
 
     inclusion.seq = x.seq;
     inclusion.path = script_bytes(x.path.p, x.path.n);
@@ -200,14 +214,19 @@ static bool push(struct peer *p, struct push x)
 static bool push_of(struct peer *p, struct fake_log *g, uint64_t old_size, uint64_t seq)
 {
     struct fake_note note = fake_log_note(g, g->edge.size, scene(p)->witnessed_s);
-    struct fake_proof growth = fake_log_growth(g, old_size, g->edge.size), path = fake_log_path(g, seq, g->edge.size);
+    struct fake_proof growth = fake_log_growth(g, old_size, g->edge.size),
+                      path = fake_log_path(g, seq, g->edge.size);
 
-    return push(p, (struct push){.note = bytes_of(&note), .proof = proof_of(&growth), .path = proof_of(&path),
-                                 .old_size = old_size, .seq = seq});
+    return push(p, (struct push){.note = bytes_of(&note),
+                                 .proof = proof_of(&growth),
+                                 .path = proof_of(&path),
+                                 .old_size = old_size,
+                                 .seq = seq});
 }
 
 /* Answers one Prove honestly, under the checkpoint of `size` leaves (0: all). */
-static void prove_of(struct peer *p, struct fake_log *g, const Liaison__V1__Frame *f, uint64_t size)
+static void prove_of(struct peer *p, struct fake_log *g, const Liaison__V1__Frame *f,
+                     uint64_t size)
 {
     Liaison__V1__Frame out = LIAISON__V1__FRAME__INIT;
     Liaison__V1__Proof proof = LIAISON__V1__PROOF__INIT;
@@ -215,7 +234,8 @@ static void prove_of(struct peer *p, struct fake_log *g, const Liaison__V1__Fram
     struct fake_proof paths[8], growth = {.n = 0};
     struct scene *s = scene(p);
 
-    pki_must(f != NULL && f->body_case == BODY(PROVE) && f->prove->n_seqs <= 8 && s->n_wanted < 4);
+    pki_must(f != NULL && f->body_case == BODY(PROVE) && f->prove->n_seqs <= 8 &&
+             s->n_wanted < 4);
     s->wanted[s->n_wanted++] = f->prove->old_size;
     size = size == 0 ? g->edge.size : size;
     struct fake_note note = fake_log_note(g, size, s->witnessed_s);
@@ -261,7 +281,7 @@ static struct liaison_answer *submit_one(struct rig *r, struct liaison_referral 
 static struct liaison_receipt *next_receipt(struct rig *r)
 {
     struct liaison_receipt *receipt = NULL;
-    enum liaison_code code = liaison_receipt_next(r->l, 5000, &receipt);
+    enum liaison_code code = liaison_receipt_next(r->l, 20000, &receipt);
 
     if (code != LIAISON_OK)
         fail_msg("%s: %s", liaison_code_name(code), liaison_errmsg(r->l));
@@ -314,22 +334,27 @@ static void a_receipt_comes_with_the_answer_and_stands_alone(void **state)
     same = liaison_answer_entry(a, &same_n);
     assert_int_equal(entry_n, same_n);
     assert_memory_equal(entry, same, entry_n);
-    assert_int_equal(liaison_receipt_save(r->l, receipt, pki_path(&r->pki, "one.receipt")), LIAISON_OK);
+    assert_int_equal(
+        liaison_receipt_save(r->l, receipt, pki_path(&r->pki, "one.receipt")),
+        LIAISON_OK);
 
     /* Somebody else, with the file and the policy. */
     struct liaison *auditor = judge(r, "log.policy");
 
     text = file_text(r, "one.receipt");
-    assert_int_equal(liaison_receipt_read(auditor, text, strlen(text), &read), LIAISON_OK);
+    assert_int_equal(liaison_receipt_read(auditor, text, strlen(text), &read),
+                     LIAISON_OK);
     assert_int_equal(liaison_receipt_verified(read), 0);
     if (liaison_receipt_verify(auditor, read) != LIAISON_OK)
         fail_msg("%s", liaison_errmsg(auditor));
     assert_int_equal(liaison_receipt_verified(read), 1);
     assert_int_equal(liaison_receipt_size(read), 9);
     assert_int_equal(liaison_referral_bytes(referral, &bytes, &n), LIAISON_OK);
-    assert_int_equal(liaison_receipt_about(auditor, read, "referral", bytes, n), LIAISON_OK);
+    assert_int_equal(liaison_receipt_about(auditor, read, "referral", bytes, n),
+                     LIAISON_OK);
     assert_int_equal(liaison_referral_bytes(other, &bytes, &n), LIAISON_OK);
-    assert_int_equal(liaison_receipt_about(auditor, read, "referral", bytes, n), LIAISON_SIGNATURE);
+    assert_int_equal(liaison_receipt_about(auditor, read, "referral", bytes, n),
+                     LIAISON_SIGNATURE);
     free(text);
     liaison_receipt_free(read);
     liaison_free(auditor);
@@ -362,7 +387,8 @@ static void a_receipt_that_was_changed_anywhere_does_not_verify(void **state)
         read = NULL;
         held += liaison_receipt_read(auditor, copy, n, &read) == LIAISON_OK &&
                 liaison_receipt_verify(auditor, read) == LIAISON_OK &&
-                liaison_receipt_about(auditor, read, "referral", bytes, bytes_n) == LIAISON_OK;
+                liaison_receipt_about(auditor, read, "referral", bytes, bytes_n) ==
+                    LIAISON_OK;
         liaison_receipt_free(read);
         read = NULL;
         held += liaison_receipt_read(auditor, text, i, &read) == LIAISON_OK &&
@@ -376,7 +402,8 @@ static void a_receipt_that_was_changed_anywhere_does_not_verify(void **state)
     liaison_free(auditor);
 }
 
-static void without_a_policy_nothing_changes_and_it_says_that_nothing_is_verified(void **state)
+static void
+without_a_policy_nothing_changes_and_it_says_that_nothing_is_verified(void **state)
 {
     struct rig *r = *state;
     struct scene *s = r->own;
@@ -537,7 +564,8 @@ static void play_wrong_push(struct peer *p)
         return;
     x.seq = accept_next(p, g);
     fake_log_fill(s->fork, 1, 2);
-    pki_must(note_signer_make(g->hash, FAKE_ORIGIN, NOTE_ED25519, &stranger) == LIAISON_OK);
+    pki_must(note_signer_make(g->hash, FAKE_ORIGIN, NOTE_ED25519, &stranger) ==
+             LIAISON_OK);
     growth = fake_log_growth(g, 5, 6);
     path = fake_log_path(g, x.seq, 6);
     note = fake_log_note(g, 6, 0);
@@ -567,8 +595,10 @@ static void play_wrong_push(struct peer *p)
 static void a_receipt_that_does_not_hold_ends_the_session(void **state)
 {
     static const enum liaison_code WANT[P__COUNT] = {
-        [P_PATH] = LIAISON_PROOF,     [P_SHORT] = LIAISON_PROOF,     [P_STRANGER] = LIAISON_SIGNATURE, [P_FORK] = LIAISON_FORK,
-        [P_GROWTH] = LIAISON_FORK,    [P_NOISE] = LIAISON_MALFORMED, [P_ORIGIN] = LIAISON_SIGNATURE,
+        [P_PATH] = LIAISON_PROOF,         [P_SHORT] = LIAISON_PROOF,
+        [P_STRANGER] = LIAISON_SIGNATURE, [P_FORK] = LIAISON_FORK,
+        [P_GROWTH] = LIAISON_FORK,        [P_NOISE] = LIAISON_MALFORMED,
+        [P_ORIGIN] = LIAISON_SIGNATURE,
     };
     struct rig *r = *state;
     struct scene *s = r->own;
@@ -589,10 +619,11 @@ static void a_receipt_that_does_not_hold_ends_the_session(void **state)
         believe(r, r->l);
         start_with(r, play_wrong_push, NULL);
         liaison_answer_free(submit_one(r, referral));
-        enum liaison_code code = liaison_receipt_next(r->l, 5000, &receipt);
+        enum liaison_code code = liaison_receipt_next(r->l, 20000, &receipt);
 
         if (code != WANT[s->wrong])
-            fail_msg("row %d: %s, %s", s->wrong, liaison_code_name(code), liaison_errmsg(r->l));
+            fail_msg("row %d: %s, %s", s->wrong, liaison_code_name(code),
+                     liaison_errmsg(r->l));
         char *evidence = file_text(r, "log.fork");
 
         assert_int_equal(evidence != NULL, code == LIAISON_FORK);
@@ -608,11 +639,15 @@ static void play_strangers(struct peer *p)
 
     if (!welcome_of(p, s->log))
         return;
+    struct fake_note note = fake_log_note(s->log, 5, 0);
+
     for (size_t i = 0; i < 3000; i++) { /* of entries that this session never made */
-        struct fake_note note = fake_log_note(s->log, 5, 0);
         struct fake_proof path = fake_log_path(s->log, i % 5, 5);
 
-        if (!push(p, (struct push){.note = bytes_of(&note), .path = proof_of(&path), .old_size = 5, .seq = i % 7}))
+        if (!push(p, (struct push){.note = bytes_of(&note),
+                                   .path = proof_of(&path),
+                                   .old_size = 5,
+                                   .seq = i % 7}))
             return;
     }
     push_of(p, s->log, 5, accept_next(p, s->log));
@@ -624,6 +659,7 @@ static void receipts_of_entries_that_were_never_answered_are_nobodys(void **stat
     struct rig *r = *state;
     struct liaison_referral *referral = bare(r->l);
 
+    assert_int_equal(liaison_set(r->l, "timeout_ms", "60000"), LIAISON_OK);
     start_with(r, play_strangers, NULL);
     liaison_answer_free(submit_one(r, referral));
     struct liaison_receipt *receipt = next_receipt(r), *more = NULL;
@@ -700,7 +736,8 @@ static void connect_again(struct rig *r, play *first, enum liaison_code want)
     enum liaison_code code = liaison_connect(r->l);
 
     if (code != want)
-        fail_msg("%s, not %s: %s", liaison_code_name(code), liaison_code_name(want), liaison_errmsg(r->l));
+        fail_msg("%s, not %s: %s", liaison_code_name(code), liaison_code_name(want),
+                 liaison_errmsg(r->l));
 }
 
 static void the_last_checkpoint_is_remembered_and_must_be_extended(void **state)
@@ -711,7 +748,8 @@ static void the_last_checkpoint_is_remembered_and_must_be_extended(void **state)
     const uint8_t *note;
     size_t n;
 
-    assert_int_equal(liaison_log_seen(r->l, &size, &note, &n, &quorum_s), LIAISON_NOT_FOUND);
+    assert_int_equal(liaison_log_seen(r->l, &size, &note, &n, &quorum_s),
+                     LIAISON_NOT_FOUND);
     connect_again(r, play_welcome, LIAISON_OK);
     finish(r);
     assert_int_equal(s->told, 0);
@@ -763,7 +801,8 @@ static void play_wrong_welcome(struct peer *p)
     peer_drain(p);
 }
 
-static void a_broker_that_does_not_extend_it_is_refused_and_both_notes_are_kept(void **state)
+static void
+a_broker_that_does_not_extend_it_is_refused_and_both_notes_are_kept(void **state)
 {
     struct rig *r = *state;
     struct scene *s = r->own;
@@ -788,7 +827,8 @@ static void a_broker_that_does_not_extend_it_is_refused_and_both_notes_are_kept(
         assert_int_equal(evidence == NULL, other);
         if (!other) {
             assert_non_null(strstr(evidence, seen));
-            assert_non_null(strstr(evidence, s->wrong == W_NONE ? "shown now, 0 bytes" : "\nshown now, "));
+            assert_non_null(strstr(evidence, s->wrong == W_NONE ? "shown now, 0 bytes"
+                                                                : "\nshown now, "));
         }
         free(now);
         free(evidence);
@@ -815,10 +855,13 @@ static void what_cannot_be_remembered_or_believed_is_said_before_connecting(void
     assert_int_equal(liaison_connect(r->l), LIAISON_CONFIG);
     assert_non_null(strstr(liaison_errmsg(r->l), "log.rotations"));
     (void)unlink(pki_path(&r->pki, "log.rotations"));
-    assert_int_equal(liaison_set(r->l, "log_policy", pki_path(&r->pki, "nowhere")), LIAISON_OK);
+    assert_int_equal(liaison_set(r->l, "log_policy", pki_path(&r->pki, "nowhere")),
+                     LIAISON_OK);
     assert_int_equal(liaison_connect(r->l), LIAISON_FILE);
-    assert_int_equal(liaison_set(r->l, "log_policy", pki_path(&r->pki, "log.policy")), LIAISON_OK);
-    assert_int_equal(liaison_set(r->l, "log_seen", pki_path(&r->pki, "no/such/folder")), LIAISON_OK);
+    assert_int_equal(liaison_set(r->l, "log_policy", pki_path(&r->pki, "log.policy")),
+                     LIAISON_OK);
+    assert_int_equal(liaison_set(r->l, "log_seen", pki_path(&r->pki, "no/such/folder")),
+                     LIAISON_OK);
     connect_again(r, play_welcome, LIAISON_FILE);
 }
 
@@ -833,9 +876,14 @@ static void play_second_process(struct peer *p)
     fake_log_fill(s->log, 2, 1);
     struct fake_note other = fake_log_note(s->wrong ? s->fork : s->log, 7, 0);
 
-    put_file(p->s->test, "log.seen", other.bytes, other.n); /* another process saw this meanwhile */
+    put_file(p->s->test, "log.seen", other.bytes,
+             other.n); /* another process saw this meanwhile */
     push_of(p, s->log, 5, seq);
-    prove_next(p, s->wrong == 2 ? s->fork : s->log);
+    if (s->wrong == 0) { /* the checkpoint that we saw is kept no more */
+        fake_log_fill(s->log, 1, 1);
+        prove_next(p, s->log);
+    }
+    prove_next(p, s->log);
     peer_drain(p);
 }
 
@@ -851,7 +899,7 @@ static void two_processes_share_what_was_seen(void **state)
     start_with(r, play_second_process, NULL);
     liaison_answer_free(submit_one(r, referral));
     liaison_receipt_free(next_receipt(r));
-    for (size_t i = 0; i < 100 && size != 8; i++) { /* until what was seen is on disk */
+    for (size_t i = 0; i < 100 && size != 9; i++) { /* until what was seen is on disk */
         struct liaison_receipt *none = NULL;
         char *text;
 
@@ -860,12 +908,13 @@ static void two_processes_share_what_was_seen(void **state)
         size = strtoull(strchr(text, '\n'), NULL, 10);
         free(text);
     }
-    assert_int_equal(size, 8);
+    assert_int_equal(size, 9);
     assert_int_equal(liaison_log_seen(r->l, &size, &note, &n, &quorum_s), LIAISON_OK);
-    assert_int_equal(size, 8);
+    assert_int_equal(size, 9);
     finish(r);
-    assert_int_equal(s->n_wanted, 1);
-    assert_int_equal(s->wanted[0], 7); /* does ours extend theirs? */
+    assert_int_equal(s->n_wanted, 2);
+    assert_int_equal(s->wanted[0], 7); /* is theirs extended? */
+    assert_int_equal(s->wanted[1], 8); /* is ours, by the same? */
     liaison_referral_free(referral);
 }
 
@@ -906,8 +955,11 @@ static void a_later_log_of_the_policy_follows_and_an_earlier_one_does_not(void *
 
     connect_again(r, play_welcome, LIAISON_OK);
     finish(r);
-    assert_int_equal(note_signer_make(s->log->hash, SECOND_ORIGIN, NOTE_ED25519, &s->second), LIAISON_OK);
-    connect_again(r, play_second_log, LIAISON_SIGNATURE); /* nobody has said that it is to be believed */
+    assert_int_equal(
+        note_signer_make(s->log->hash, SECOND_ORIGIN, NOTE_ED25519, &s->second),
+        LIAISON_OK);
+    connect_again(r, play_second_log,
+                  LIAISON_SIGNATURE); /* nobody has said that it is to be believed */
     finish(r);
     note_key_print(&s->second.key, key);
     snprintf(policy, sizeof policy, "log %s\n%s", key, s->log->policy);
@@ -959,17 +1011,20 @@ static void answer_about_log(struct peer *p, const Liaison__V1__Frame *f)
         out.body_case = BODY(SUMMARY);
         out.summary = &summary;
     } else if (f->body_case == BODY(HASHES)) {
-        page.hashes = script_bytes(s->log->leaves, f->hashes->limit * HASH_BYTES - (s->wrong ? 1 : 0));
+        page.hashes = script_bytes(s->log->leaves,
+                                   f->hashes->limit * HASH_BYTES - (s->wrong ? 1 : 0));
         out.body_case = BODY(HASH_PAGE);
         out.hash_page = &page;
     } else if (f->body_case == BODY(RULE_TEXT)) {
-        hash_sha256(p->s->hash, &(struct slice){(const uint8_t *)RULES, sizeof RULES - 1}, 1, id);
+        hash_sha256(p->s->hash, &(struct slice){(const uint8_t *)RULES, sizeof RULES - 1},
+                    1, id);
         rules.rule_set = script_bytes(s->wrong ? RULE_SET : id, 32);
         rules.text = script_bytes(RULES, sizeof RULES - 1);
         out.body_case = BODY(RULE_TEXT_PAGE);
         out.rule_text_page = &rules;
     } else if (f->body_case == BODY(ENTRIES)) {
-        commit_make(p->s->hash, SCRIPT_OPENING, COMMIT_COUNTERPART_COUNTER, slice(number, 8), commitment);
+        commit_make(p->s->hash, SCRIPT_OPENING, COMMIT_COUNTERPART_COUNTER,
+                    slice(number, 8), commitment);
         e.event = LIAISON__V1__EVENT__EVENT_SUBMIT;
         e.agency = (char *)(uintptr_t) "fr/prison";
         e.counterpart = (char *)(uintptr_t) "fr/probation";
@@ -1012,7 +1067,8 @@ static void what_auditors_are_told_is_checked(void **state)
     struct liaison_answer *a;
     uint8_t id[32];
 
-    hash_sha256(s->log->hash, &(struct slice){(const uint8_t *)RULES, sizeof RULES - 1}, 1, id);
+    hash_sha256(s->log->hash, &(struct slice){(const uint8_t *)RULES, sizeof RULES - 1},
+                1, id);
     for (s->wrong = C_GOOD; s->wrong < C__COUNT; s->wrong++) {
         enum liaison_code want = s->wrong ? LIAISON_SIGNATURE : LIAISON_OK;
         struct liaison_query *q = NULL;
@@ -1029,7 +1085,8 @@ static void what_auditors_are_told_is_checked(void **state)
         a = NULL;
         assert_int_equal(liaison_hashes(r->l, 0, 0, 4, &a), want);
         if (!s->wrong)
-            assert_memory_equal(liaison_answer_bytes(a, &n), s->log->leaves, 4 * HASH_BYTES);
+            assert_memory_equal(liaison_answer_bytes(a, &n), s->log->leaves,
+                                4 * HASH_BYTES);
         liaison_answer_free(a);
         a = NULL;
         assert_int_equal(liaison_rule_text(r->l, s->wrong ? RULE_SET : id, &a), want);
@@ -1076,7 +1133,8 @@ static void a_proof_is_verified_from_what_was_seen_on(void **state)
     assert_int_equal(liaison_answer_includes(r->l, a, entry, n), 0);
     liaison_answer_free(a);
     a = NULL;
-    assert_int_equal(liaison_prove(r->l, NULL, 0, 3, 0, &a), LIAISON_OK); /* nobody here knows the root of 3 */
+    assert_int_equal(liaison_prove(r->l, NULL, 0, 3, 0, &a),
+                     LIAISON_OK); /* nobody here knows the root of 3 */
     assert_int_equal(liaison_answer_verified(a), 0);
     liaison_answer_free(a);
     a = NULL;
