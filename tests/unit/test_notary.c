@@ -1,4 +1,5 @@
-/* The notary's process over its real socket: what it signs, what it never signs, and what it knows after it was killed. */
+/* The notary's process over its real socket: what it signs, what it never signs, and what it knows after it was
+ * killed. */
 #include "tests/unit/notary_rig.h"
 
 #include <dirent.h>

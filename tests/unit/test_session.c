@@ -1,4 +1,5 @@
-/* broker/session: a real gate on a loopback port, real TLS peers, and a scripted core at the other end of its pair. */
+/* broker/session: a real gate on a loopback port, real TLS peers, and a scripted core at the other end of its pair.
+ * */
 #include "tests/unit/peer.h"
 
 #include <fcntl.h>
