@@ -4,10 +4,10 @@ CFLAGS  ?= -O2 -g
 prefix  ?= /usr/local
 libdir  ?= $(prefix)/lib
 pythondir ?= $(prefix)/lib/python3/dist-packages
-VERSION := $(shell sed -n 's/.*LIAISON_VERSION_TEXT "\(.*\)"/\1/p' client/cli/cli.h)
+VERSION := $(shell sed -n 's/.*LIAISON_VERSION_TEXT "\(.*\)"/\1/p' proto/version.h)
 DEBS    := gcc libc6-dev make pkg-config bison flex protobuf-c-compiler openssl \
            $(patsubst %,lib%-dev,protobuf-c ssl zmq3 lmdb jansson seccomp)
-TESTDEBS := libcmocka-dev python3 python3-zmq python3-protobuf protobuf-compiler stunnel4 procps sslscan mandoc
+TESTDEBS := libcmocka-dev python3 python3-zmq python3-protobuf protobuf-compiler stunnel4 procps sslscan mandoc testssl.sh
 PKGS    := openssl libprotobuf-c libzmq lmdb jansson libseccomp
 WARN    := -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wvla -Wundef -Wpointer-arith -Wwrite-strings \
            -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
@@ -30,7 +30,7 @@ PROGS   := $(addprefix $(OUT)/,liaisond liaison liaison-audit)
 UNITS   := $(call bin,tests/unit)
 FUZZERS := $(call bin,tests/fuzz)
 BENCHES := $(call bin,tests/bench)
-FAULTS  := $(OUT)/tests/fault/traffic $(OUT)/tests/fault/liaisond-lying $(OUT)/tests/fault/liaisond-rekeying
+FAULTS  := $(addprefix $(OUT)/tests/fault/,traffic strict strict-seeded liaisond-flush) $(OUT)/tests/fault/liaisond-lying $(OUT)/tests/fault/liaisond-rekeying
 MAN1    := $(wildcard certs/*.1 client/cli/*.1 client/audit/*.1)
 E2E     := $(wildcard tests/e2e/[0-9]*)
 OURS    := $(sort $(filter-out $(PB),$(LIB)) $(call obj,broker broker/* client/* tests/unit tests/fuzz tests/bench tests/fault))
@@ -46,9 +46,13 @@ $(OUT)/liaison.o: $(LIB) ; $(LD) -r -o $@ $^ && objcopy --localize-hidden $@ # i
 $(OUT)/libliaison.so.1: $(LIB) client/lib/liaison.map
 	$(LINK) -shared -Wl,-soname,libliaison.so.1,--version-script=client/lib/liaison.map $(if $(SAN),,-Wl,-z,defs) \
 	    -o $@ $(LIB) $(shell pkg-config --libs openssl libprotobuf-c)
-$(UNITS) $(FUZZERS) $(BENCHES) $(OUT)/tests/fault/traffic: %: %.o $(OUT)/parts.a
+$(UNITS) $(FUZZERS) $(BENCHES) $(addprefix $(OUT)/tests/fault/,traffic strict): %: %.o $(OUT)/parts.a
+$(OUT)/tests/fault/strict-seeded: $(addprefix $(OUT)/tests/fault/,strict.o valid_seeded.o) $(OUT)/parts.a # for 02-mutants
+$(OUT)/tests/fault/valid_seeded.c: proto/valid.c tests/fault/valid.sed ; @mkdir -p $(@D) && sed -f tests/fault/valid.sed $< >$@
+$(OUT)/tests/fault/valid_seeded.o: %.o: %.c | $(GEN_H) ; $(CC) $(BASE) -w $(CFLAGS) -c -o $@ $<
 $(OUT)/tests/fault/liaisond-lying: $(OUT)/tests/fault/lying_commit.o $(OUT)/broker/main.o $(OUT)/parts.a # for 04-kill9 alone
 $(OUT)/tests/fault/liaisond-lying: LDLIBS += $(patsubst %,-Xlinker --wrap=store_%,begin commit abort close)
+$(OUT)/tests/fault/liaisond-flush: $(OUT)/tests/fault/flush.o $(OUT)/broker/main.o $(OUT)/parts.a # for 02-traps
 $(OUT)/tests/fault/liaisond-rekeying: $(OUT)/tests/fault/rekeying.o $(OUT)/broker/main.o $(OUT)/parts.a # for 11-tls
 $(OUT)/tests/fault/liaisond-rekeying: LDLIBS += -Xlinker --wrap=stream_new
 $(UNITS): LDLIBS += -lcmocka
@@ -98,7 +102,7 @@ install: all
 	    >$(DESTDIR)$(libdir)/pkgconfig/liaison.pc
 	install -D -m644 -t $(DESTDIR)$(pythondir) client/python/liaison.py
 	install -d $(DESTDIR)$(prefix)/lib/systemd/system $(DESTDIR)$(prefix)/share/doc/liaison
-	sed 's|/usr/bin/liaisond|$(prefix)/bin/liaisond|; s|/usr/share/doc/liaisond|$(prefix)/share/doc/liaison|' debian/liaisond.service \
+	sed 's|/usr/bin/liaisond|$(prefix)/bin/liaisond|' debian/liaisond.service \
 	    >$(DESTDIR)$(prefix)/lib/systemd/system/liaisond.service
 	install -D -m644 debian/liaisond.sysusers $(DESTDIR)$(prefix)/lib/sysusers.d/liaisond.conf
 	install -m644 -t $(DESTDIR)$(prefix)/share/doc/liaison README.md CHANGELOG.md LICENSE proto/PROTOCOL.md proto/liaison.proto

@@ -38,6 +38,7 @@
 #include "proto/err.h"
 #include "proto/tls.h"
 #include "proto/valid.h"
+#include "proto/version.h"
 
 #define DEFAULT_SETTINGS "/etc/liaison/liaisond.conf"
 
@@ -772,7 +773,7 @@ static int cmd_template(const char *path)
 {
     (void)path;
     conf_print_template(stdout);
-    return ferror(stdout) ? EX_IOERR : EX_OK;
+    return EX_OK;
 }
 
 static enum liaison_code load_place(const char *path, void *arg, struct notary_place *out)
@@ -816,44 +817,99 @@ static const struct command {
      "liaisond template > liaisond.conf", false, cmd_template, NULL},
 };
 
-static int usage(FILE *to)
+enum { N_COMMANDS = sizeof COMMANDS / sizeof *COMMANDS };
+
+static int usage(void)
 {
-    fprintf(to, "usage: liaisond COMMAND [ARGUMENT]\n\ncommands:\n");
-    for (size_t i = 0; i < sizeof COMMANDS / sizeof *COMMANDS; i++)
-        fprintf(to, "  %-8s %-11s %s\n            example: %s\n", COMMANDS[i].name,
-                COMMANDS[i].args, COMMANDS[i].help, COMMANDS[i].example);
-    fprintf(to, "\nFILE is %s unless said otherwise.\n", DEFAULT_SETTINGS);
-    if (to == stdout) {
-        fprintf(to, "\nsettings:\n");
-        conf_print_settings(to);
+    puts("usage: liaisond COMMAND [ARGUMENT]\n\ncommands:");
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        printf("  %-8s %-11s %s\n            example: %s\n", COMMANDS[i].name,
+               COMMANDS[i].args, COMMANDS[i].help, COMMANDS[i].example);
+    printf("\nFILE is %s unless said otherwise; --version shows the version.\n"
+           "\nsettings:\n",
+           DEFAULT_SETTINGS);
+    conf_print_settings(stdout);
+    return EX_OK;
+}
+
+static int usage_of(const struct command *cmd)
+{
+    printf("usage: liaisond %s%s%s\n%s\n\nExample:\n  %s\n", cmd->name,
+           cmd->args[0] != '\0' ? " " : "", cmd->args, cmd->help, cmd->example);
+    if (cmd->takes_file && cmd->run != NULL)
+        printf("\nFILE is %s unless said otherwise.\n", DEFAULT_SETTINGS);
+    return EX_OK;
+}
+
+static int misused(const struct command *cmd, const char *word, const char *why)
+{
+    fprintf(stderr, "liaisond: %s %s; 'liaisond %s --help' shows an example\n", word, why,
+            cmd->name);
+    return EX_USAGE;
+}
+
+/* Runs a command with the words behind its name: at most a file, with or without -c. */
+static int run_with_file(const struct command *cmd, int argc, char *const *argv)
+{
+    const char *path = NULL;
+
+    for (int i = 0; i < argc; i++) {
+        const char *word = argv[i];
+
+        if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
+            return usage_of(cmd);
+        if (cmd->takes_file && strcmp(word, "-c") == 0) {
+            if (i + 1 == argc || argv[i + 1][0] == '\0')
+                return misused(cmd, word, "wants a FILE");
+            word = argv[++i];
+        } else if (word[0] == '-') {
+            return misused(cmd, word, "is no option here");
+        }
+        if (!cmd->takes_file || path != NULL)
+            return misused(cmd, word, "is too much");
+        path = word;
     }
-    return to == stdout ? EX_OK : EX_USAGE;
+    return cmd->run(path != NULL ? path : DEFAULT_SETTINGS);
+}
+
+static int run_command(const struct command *cmd, int argc, char *const *argv)
+{
+    return cmd->run_words != NULL ? cmd->run_words(argc, argv)
+                                  : run_with_file(cmd, argc, argv);
+}
+
+static int dispatch(int argc, char *argv[])
+{
+    bool help = argc > 1 && (strcmp(argv[1], "--help") == 0 ||
+                             strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0);
+    const char *name = argv[help && argc > 2 ? 2 : 1];
+
+    if (argc < 2) {
+        fprintf(stderr, "liaisond: which command? 'liaisond --help' lists them\n");
+        return EX_USAGE;
+    }
+    if (help && argc == 2)
+        return usage();
+    if (strcmp(name, "--version") == 0) {
+        puts("liaisond " LIAISON_VERSION_TEXT);
+        return EX_OK;
+    }
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        if (strcmp(name, COMMANDS[i].name) == 0)
+            return help ? usage_of(&COMMANDS[i])
+                        : run_command(&COMMANDS[i], argc - 2, argv + 2);
+    fprintf(stderr, "liaisond: there is no %s '%s'; 'liaisond --help' lists them\n",
+            name[0] == '-' ? "option" : "command", name);
+    return EX_USAGE;
 }
 
 int main(int argc, char *argv[])
 {
-    const char *path = DEFAULT_SETTINGS;
-    int next = 2;
+    int status = dispatch(argc, argv);
 
-    if (argc < 2)
-        return usage(stderr);
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-        return usage(stdout);
-    for (size_t i = 0; i < sizeof COMMANDS / sizeof *COMMANDS; i++) {
-        if (strcmp(argv[1], COMMANDS[i].name) != 0)
-            continue;
-        if (COMMANDS[i].run_words != NULL)
-            return COMMANDS[i].run_words(argc - 2, argv + 2);
-        if (argc > next && strcmp(argv[next], "--help") == 0)
-            return usage(stdout);
-        if (argc > next && strcmp(argv[next], "-c") == 0)
-            next++;
-        if (COMMANDS[i].takes_file && argc > next)
-            path = argv[next++];
-        if (argc > next)
-            return usage(stderr);
-        return COMMANDS[i].run(path);
+    if ((fflush(stdout) != 0 || ferror(stdout)) && status == EX_OK) {
+        fprintf(stderr, "liaisond: standard output cannot be written\n");
+        status = EX_IOERR;
     }
-    fprintf(stderr, "liaisond: there is no command \"%s\"\n", argv[1]);
-    return usage(stderr);
+    return status;
 }

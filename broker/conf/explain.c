@@ -120,7 +120,7 @@ static int usage(FILE *to)
                 OPTIONS[i].required ? "" : " (optional)");
     for (size_t i = 0; i < N_SWITCHES; i++)
         fprintf(to, "  %-11s %s\n", SWITCHES[i].name, SWITCHES[i].help);
-    fputs("\nexample: liaisond explain rules.conf --type referral --category mentoring "
+    fputs("\nExample: liaisond explain rules.conf --type referral --category mentoring "
           "--from fr/lyon/probation\n         --to fr/lyon/rebond --purpose "
           "reintegration --basis consent --minor no --sections identity,needs\n",
           to);

@@ -13,7 +13,7 @@ static const char TEMPLATE_SETTINGS[] =
     "certificate \"broker.crt\"          # with its issuing certificates after it\n"
     "key \"broker.key\"                  # 0600\n"
     "ca \"ca.crt\"                       # root and issuing certificates\n"
-    "crl \"ca.crl\"                      # one list per issuer; SIGHUP reads it again\n"
+    "crl \"crl.pem\"                     # one list per issuer; SIGHUP reads it again\n"
     "directory \"directory\"             # published sealing certificates\n"
     "notary key \"/var/lib/liaison/log.key\" state \"/var/lib/liaison/log.state\"   # "
     "signs the log; user NAME: as another user\n"
@@ -46,7 +46,7 @@ static const char TEMPLATE_RULES[] =
     "# A prison tells probation of the same area who is about to leave.\n"
     "allow transfer \"release-handover\" from kind prison to kind probation within area\n"
     "      purpose { reintegration } basis { court-order, law }\n"
-    "      sections { identity, custody, needs }\n"
+    "      sections { identity, custody, concern, needs, assessment }\n"
     "      reveal on accept  return { outcome }  max-size 256K\n";
 
 /* Every limit at its default, so that changing one is taking a '#' away. */

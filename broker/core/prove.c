@@ -104,7 +104,7 @@ void rule_text_call(struct batch *b, struct call *c, struct session *s)
     struct slice text;
 
     (void)s;
-    if (c->code != LIAISON_OK || r.rule_set.len != HASH_BYTES) {
+    if (c->code != LIAISON_OK || r.rule_set.len != HASH_BYTES || r.text.len != 0) {
         core_error(b, c, c->code != LIAISON_OK ? c->code : LIAISON_FIELD, c->why);
         return;
     }

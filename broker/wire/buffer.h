@@ -12,6 +12,8 @@ struct buffer {
 /* What is there. Borrows: until the buffer changes. */
 static inline struct slice buffer_bytes(const struct buffer *b)
 {
+    if (b->bytes == NULL) /* NULL + 0 is undefined in C */
+        return slice(NULL, 0);
     return slice(b->bytes + b->from, b->to - b->from);
 }
 

@@ -5,6 +5,7 @@
 #include "client/lib/liaison.h"
 #include "proto/arena.h"
 #include "proto/err.h"
+#include "proto/version.h"
 
 enum audit_option {
     AUDIT_OPT_AGENCY,

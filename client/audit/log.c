@@ -69,7 +69,7 @@ static int check_options(const struct audit *a, uint64_t *limit)
 {
     const char *const *opt = a->opt;
     uint8_t id[ID_BYTES];
-    uint64_t ns;
+    uint64_t from = 0, until = UINT64_MAX;
     int event;
 
     if (opt[AUDIT_OPT_LIMIT] != NULL && !good_number(opt[AUDIT_OPT_LIMIT], limit))
@@ -79,10 +79,12 @@ static int check_options(const struct audit *a, uint64_t *limit)
     if (opt[AUDIT_OPT_EVENT] != NULL &&
         !json_number(&liaison__v1__event__descriptor, opt[AUDIT_OPT_EVENT], &event))
         return no_event(opt[AUDIT_OPT_EVENT]);
-    if ((opt[AUDIT_OPT_FROM] != NULL && !read_time(opt[AUDIT_OPT_FROM], false, &ns)) ||
-        (opt[AUDIT_OPT_UNTIL] != NULL && !read_time(opt[AUDIT_OPT_UNTIL], true, &ns)))
+    if ((opt[AUDIT_OPT_FROM] != NULL && !read_time(opt[AUDIT_OPT_FROM], false, &from)) ||
+        (opt[AUDIT_OPT_UNTIL] != NULL && !read_time(opt[AUDIT_OPT_UNTIL], true, &until)))
         return audit_fail(LIAISON_USAGE,
                           "--from and --until want 2026-11-23 or 2026-11-23T08:00:00Z");
+    if (from > until)
+        return audit_fail(LIAISON_USAGE, "--from is later than --until");
     return 0;
 }
 
@@ -187,5 +189,7 @@ int audit_log(struct audit *a)
                           "%" PRIu64
                           " damaged entries; tell the operator, and keep this output",
                           p.damaged);
+    if (p.shown == 0 && a->opt[AUDIT_OPT_JSON] == NULL)
+        fputs("no entry is like that\n", stderr);
     return p.status;
 }

@@ -111,8 +111,13 @@ static bool read_options(struct audit *a, int *argc, char **argv)
         const char *word = strcmp(argv[i], "-h") == 0 ? "--help" : argv[i];
         bool used = false;
 
-        if (strncmp(word, "--", 2) != 0)
+        if (word[0] != '-')
             argv[n++] = argv[i];
+        else if (word[1] != '-') {
+            audit_fail(LIAISON_USAGE,
+                       "there is no option %s; options are words, such as --json", word);
+            return false;
+        }
         else if (!take(a, word + 2, i + 1 < *argc ? argv[i + 1] : NULL, &used))
             return false;
         i += used;
@@ -126,10 +131,10 @@ static int run(struct audit *a, int argc, char **argv)
     if (!read_options(a, &argc, argv))
         return err_exit(LIAISON_USAGE);
     if (a->opt[AUDIT_OPT_VERSION] != NULL) {
-        puts("liaison-audit 0.1.0");
+        puts("liaison-audit " LIAISON_VERSION_TEXT);
         return 0;
     }
-    if (a->opt[AUDIT_OPT_HELP] != NULL) {
+    if (a->opt[AUDIT_OPT_HELP] != NULL || (argc > 0 && strcmp(argv[0], "help") == 0)) {
         help();
         return 0;
     }

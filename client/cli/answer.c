@@ -37,7 +37,8 @@ static json_t *granted_json(const struct liaison_answer *a)
     return list;
 }
 
-/* {"result", "id", "state", "state_version", "entry", "time", "receipt", "granted"} or {"result": "refused", "code", "text", "rules"}. */
+/* {"result", "id", "state", "state_version", "entry", "time", "receipt", "granted"} or {"result": "refused",
+ * "code", "text", "rules"}. */
 static int say_json(struct cli *c, enum liaison_code code, const struct liaison_answer *a,
                     const char *id, json_t *o, const struct receipt_news *news)
 {

@@ -53,6 +53,18 @@ bool cli_profile(struct cli *c, int *status)
     return code == LIAISON_OK;
 }
 
+/* Is this profile one that may hand over and take referrals? */
+static bool for_agencies(struct cli *c, int *status)
+{
+    if (c->profile.agency != NULL)
+        return true;
+    *status = cli_fail(LIAISON_ROLE,
+                       "%s is the profile of an auditor; auditors read the ledger with "
+                       "liaison-audit",
+                       c->profile.dir);
+    return false;
+}
+
 static enum liaison_code set_profile(struct cli *c)
 {
     enum liaison_code code = LIAISON_OK;
@@ -83,7 +95,7 @@ static enum liaison_code set_options(struct cli *c)
     return code;
 }
 
-bool cli_open(struct cli *c, int *status)
+static bool open_as(struct cli *c, bool agencies_only, int *status)
 {
     uint32_t seconds = 30;
 
@@ -92,7 +104,7 @@ bool cli_open(struct cli *c, int *status)
         *status = cli_fail(LIAISON_USAGE, "--timeout wants seconds from 1 to 86400");
         return false;
     }
-    if (!cli_profile(c, status))
+    if (!cli_profile(c, status) || (agencies_only && !for_agencies(c, status)))
         return false;
     enum liaison_code code = liaison_new(&c->lib);
 
@@ -101,8 +113,10 @@ bool cli_open(struct cli *c, int *status)
         return false;
     }
     code = set_profile(c);
-    if (code == LIAISON_OK)
-        code = set_options(c);
+    if (code == LIAISON_OK && (code = set_options(c)) == LIAISON_FIELD) {
+        *status = cli_fail(LIAISON_USAGE, "%s", liaison_errmsg(c->lib));
+        return false;
+    }
     if (code == LIAISON_OK && c->profile.agency != NULL)
         code = liaison_set(c->lib, "recipients",
                            profile_path(&c->profile, "recipients", c->arena));
@@ -117,6 +131,16 @@ bool cli_open(struct cli *c, int *status)
                                  "put that in with: liaison enrol --policy FILE");
     }
     return code == LIAISON_OK;
+}
+
+bool cli_open(struct cli *c, int *status)
+{
+    return open_as(c, true, status);
+}
+
+bool cli_open_any(struct cli *c, int *status)
+{
+    return open_as(c, false, status);
 }
 
 bool cli_reads(const struct cli *c, int *status)

@@ -5,6 +5,7 @@
 #include "client/lib/liaison.h"
 #include "proto/arena.h"
 #include "proto/err.h"
+#include "proto/version.h"
 
 enum option {
     /* of every command */
@@ -45,8 +46,7 @@ enum option {
     OPT__COUNT
 };
 
-#define LIAISON_VERSION_TEXT "0.1.0"
-#define BIT(option)          (UINT64_C(1) << (option))
+#define BIT(option) (UINT64_C(1) << (option))
 
 /* One run of the program. */
 struct cli {
@@ -103,11 +103,16 @@ int cli_no_memory(void);
 MUST_CHECK
 bool cli_profile(struct cli *c, int *status);
 
-/* Reads the profile and makes c->lib ready with all settings; connects to nobody yet. */
+/* Reads the profile, which must be an agency's, and makes c->lib ready with all settings; connects to nobody yet. */
 MUST_CHECK
 bool cli_open(struct cli *c, int *status);
 
-/* After cli_open(): may what we are about to do be logged as it must be? Reads say for which purpose and on which basis,
+/* The same for any member's: auditors are witnesses, and verify receipts. */
+MUST_CHECK
+bool cli_open_any(struct cli *c, int *status);
+
+/* After cli_open(): may what we are about to do be logged as it must be? Reads say for which purpose and on which
+ * basis,
  * moves for which officer too. On false it was said how to. */
 MUST_CHECK
 bool cli_reads(const struct cli *c, int *status);
@@ -136,7 +141,8 @@ const char *cli_word(struct cli *c, const ProtobufCEnumDescriptor *type, int num
 /* Writes one JSON object as one line. Takes o (NULL says that memory is out). Returns the exit status. */
 int print_json(json_t *o);
 
-/* Writes text so that it cannot steer a terminal: control characters become '?'. New lines do too if `indent` is NULL; else
+/* Writes text so that it cannot steer a terminal: control characters become '?'. New lines do too if `indent` is
+ * NULL; else
  * they stay, with `indent` behind each. */
 void print_safe(const char *text, const char *indent);
 
@@ -154,7 +160,8 @@ void table_print(const struct table *t);
 
 /* ---- answer.c */
 
-/* Says what became of a submit or a move: one line (or JSON object, with `extra`'s members first). Takes extra, frees the
+/* Says what became of a submit or a move: one line (or JSON object, with `extra`'s members first). Takes extra,
+ * frees the
  * answer. `what` is "submit" or a move; `id` is the referral's. Returns the exit status. */
 int cli_say_answer(struct cli *c, enum liaison_code code, struct liaison_answer *a,
                    const char *what, const char *id, json_t *extra);
@@ -165,7 +172,8 @@ json_t *answer_rules_json(const struct liaison_answer *a);
 
 /* ---- card.c: what a party sees */
 
-/* A card and its envelope. `trouble` says why its signature does not hold; NULL: verified, signed by envelope->from. */
+/* A card and its envelope. `trouble` says why its signature does not hold; NULL: verified, signed by
+ * envelope->from. */
 struct card {
     const Liaison__V1__Card *card;
     const Liaison__V1__Envelope *envelope;
@@ -187,7 +195,8 @@ MUST_CHECK
 enum liaison_code card_list(struct cli *c, Liaison__V1__Box box, bool finished,
                             card_each *each, void *arg);
 
-/* Which referral a person means: an id, FROM:ID, or the beginning or end of an id that stands in the inbox or in sent.
+/* Which referral a person means: an id, FROM:ID, or the beginning or end of an id that stands in the inbox or in
+ * sent.
  *
  * version is 0 if it was not looked up, which happens for FROM:ID with the whole id unless `look`.
  * On false the reason was said and *status is the exit status. */
@@ -201,8 +210,10 @@ bool card_find(struct cli *c, const char *text, bool look, struct target *out,
 
 /* ---- item.c: what comes out of the mailbox */
 
-/* Checks the signature in a delivery. Gives: *json, with "item", "mailbox" and "attempt" first, and *line, the same in one line
- * of text that lives in c->arena. Errors: LIAISON_MALFORMED, LIAISON_MEMORY, and those of liaison_verify: all are said. */
+/* Checks the signature in a delivery. Gives: *json, with "item", "mailbox" and "attempt" first, and *line, the same
+ * in one line
+ * of text that lives in c->arena. Errors: LIAISON_MALFORMED, LIAISON_MEMORY, and those of liaison_verify: all are
+ * said. */
 MUST_CHECK
 enum liaison_code item_read(struct cli *c, const struct liaison_answer *delivery,
                             json_t **json, const char **line);
@@ -230,14 +241,17 @@ bool files_write_new(const char *path, struct slice bytes, int *status);
 
 /* ---- outbox.c: signed referrals that wait in the profile until the broker has answered for each */
 
-/* True afterwards: the signed bytes of all of r[0..n-1] are on disk in the profile's outbox, or none is. `strip` is kept with them.
+/* True afterwards: the signed bytes of all of r[0..n-1] are on disk in the profile's outbox, or none is. `strip` is
+ * kept with them.
  * On false the reason was said. */
 MUST_CHECK
 bool outbox_keep(struct cli *c, struct liaison_referral *const *r, size_t n, bool strip,
                  int *status);
 
-/* Sends what waits, in order: all, or one batch, which is named by the id of its first referral. What the broker answered leaves the
- * outbox: taken, or kept aside as refused. Returns the exit status; 75: the broker did not answer, and it still waits. */
+/* Sends what waits, in order: all, or one batch, which is named by the id of its first referral. What the broker
+ * answered leaves the
+ * outbox: taken, or kept aside as refused. Returns the exit status; 75: the broker did not answer, and it still
+ * waits. */
 int outbox_send(struct cli *c, const char *batch);
 
 /* ---- receipt.c: receipts in the profile, one file each beside nothing that changes */
@@ -249,7 +263,8 @@ struct receipt_news {
     int status;                      /* exit status: what came is evidence, or --receipt was not met */
 };
 
-/* Keeps the claim of an answer at once, and its receipt if it comes in time: shortly, or with --receipt within --timeout. */
+/* Keeps the claim of an answer at once, and its receipt if it comes in time: shortly, or with --receipt within
+ * --timeout. */
 struct receipt_news receipt_keep(struct cli *c, const struct liaison_answer *a, const char *id);
 
 /* One line, or as JSON (null if there is none). */
@@ -263,7 +278,8 @@ int export_view(struct cli *c, const Liaison__V1__SignedReferral *r, const char 
 
 /* ---- templates.c */
 
-/* Writes the template for a category, or the general one, with its recipient (NULL: one to be replaced). Returns its length. */
+/* Writes the template for a category, or the general one, with its recipient (NULL: one to be replaced). Returns
+ * its length. */
 int template_print(const char *category, const char *to, char *out, size_t out_len);
 
 /* ---- the commands */

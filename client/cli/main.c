@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "client/cli/cli.h"
+#include "client/lib/link.h"
 
 static const struct command COMMANDS[] = {
     {"enrol", "",
@@ -140,10 +141,14 @@ static bool arguments_fit(const struct cli *c, const struct command *cmd, int ar
                      options_name((enum option)o), cmd->name);
             return false;
         }
+    if (c->opt[OPT_BROKER] != NULL && !link_address(c->opt[OPT_BROKER])) {
+        cli_fail(LIAISON_USAGE, "--broker wants HOST:PORT, such as broker.example:7443");
+        return false;
+    }
     if (argc >= cmd->min_args && argc <= cmd->max_args)
         return true;
-    cli_fail(LIAISON_USAGE, "usage: liaison %s %s\n'liaison %s --help' shows an example",
-             cmd->name, cmd->args, cmd->name);
+    cli_fail(LIAISON_USAGE, "usage: liaison %s%s%s\n'liaison %s --help' shows an example",
+             cmd->name, cmd->args[0] != '\0' ? " " : "", cmd->args, cmd->name);
     return false;
 }
 
@@ -158,7 +163,8 @@ static const struct notice {
     {30, "plan to renew it"},
 };
 
-/* The broker said how long our certificate lasts. People are told on stderr; programs that ask for JSON read no prose. */
+/* The broker said how long our certificate lasts. People are told on stderr; programs that ask for JSON read no
+ * prose. */
 static void mind_certificate(struct cli *c)
 {
     const uint8_t *bytes;
@@ -200,6 +206,11 @@ static int run(struct cli *c, int argc, char **argv)
     if (argc == 0 && c->opt[OPT_LIST_OPTIONS] != NULL) {
         options_list(OPTIONS_OF_ALL);
         return 0;
+    }
+    if (argc > 0 && strcmp(argv[0], "help") == 0) {
+        c->opt[OPT_HELP] = "";
+        argc--;
+        argv++;
     }
     if (argc == 0) {
         if (c->opt[OPT_HELP] == NULL)

@@ -448,7 +448,7 @@ static int outbox_list(struct cli *c)
         }
         if (b.n > 0 && c->opt[OPT_JSON] == NULL)
             table_print(t);
-        else if (b.n == 0)
+        else if (b.n == 0 && c->opt[OPT_JSON] == NULL)
             fputs("the outbox is empty\n", stderr);
     }
     free(b.kept);

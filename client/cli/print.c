@@ -110,10 +110,18 @@ static void print_row(const struct table *t, const char *const *cells)
     }
 }
 
+/* On a terminal that knows how, unless the user has said no (no-color.org). */
+static bool may_be_bold(void)
+{
+    const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+
+    return isatty(STDOUT_FILENO) && (no_color == NULL || no_color[0] == '\0') &&
+           term != NULL && strcmp(term, "dumb") != 0;
+}
+
 void table_print(const struct table *t)
 {
-    const char *no_color = getenv("NO_COLOR");
-    bool bold = isatty(STDOUT_FILENO) && (no_color == NULL || no_color[0] == '\0');
+    bool bold = may_be_bold();
 
     fputs(bold ? "\033[1m" : "", stdout);
     print_row(t, t->titles);

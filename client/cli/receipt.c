@@ -1,8 +1,10 @@
-/* receipt: what the broker's log says about what we did, kept beside nothing that changes, and verified without the broker.
+/* receipt: what the broker's log says about what we did, kept beside nothing that changes, and verified without the
+ * broker.
  *
  *     PROFILE/receipts/ID.LOG-SEQ.receipt    of referral ID: entry SEQ of the broker's LOG-th log
  *
- * The claim, entry and opening, is written as soon as the answer is there; the proof takes its place when it comes. */
+ * The claim, entry and opening, is written as soon as the answer is there; the proof takes its place when it comes.
+ * */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -69,7 +71,8 @@ static bool save(struct cli *c, struct liaison_receipt *r, const char *path, int
 
 /* ---------------------------------------------------------------- after a submit or a move */
 
-/* Evidence against the broker ends the command with its own status; that it is late does so only for who asked to wait. */
+/* Evidence against the broker ends the command with its own status; that it is late does so only for who asked to
+ * wait. */
 static int status_of(struct cli *c, enum liaison_code code)
 {
     if (code == LIAISON_FORK || code == LIAISON_PROOF || code == LIAISON_SIGNATURE)
@@ -231,7 +234,8 @@ static int say(struct cli *c, const char *path, const struct liaison_receipt *r,
 
 /* ---------------------------------------------------------------- which file */
 
-/* The receipt's path: a file that is named, or the one of an entry's number in the profile. "" with the reason said. */
+/* The receipt's path: a file that is named, or the one of an entry's number in the profile. "" with the reason
+ * said. */
 static const char *find(struct cli *c, const char *text, int *status)
 {
     DIR *d = NULL;
@@ -383,7 +387,7 @@ static int get_named(struct cli *c, const char *text)
 static bool open_offline(struct cli *c, int *status)
 {
     if (c->opt[OPT_POLICY] == NULL)
-        return cli_open(c, status);
+        return cli_open_any(c, status);
     enum liaison_code code = liaison_new(&c->lib);
 
     if (code == LIAISON_OK)

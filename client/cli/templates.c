@@ -151,6 +151,22 @@ int template_print(const char *category, const char *to, char *out, size_t out_l
 #pragma GCC diagnostic pop
 }
 
+/* A category that has no form of its own may be a slip. */
+static void mind_category(const char *category)
+{
+    enum { N = sizeof TEMPLATES / sizeof *TEMPLATES - 1 };
+    const char *names[N];
+    char hint[96];
+
+    for (size_t i = 0; i < N; i++) {
+        names[i] = TEMPLATES[i].category;
+        if (strcmp(names[i], category) == 0)
+            return;
+    }
+    fprintf(stderr, "liaison: there is no form for '%s', this is a general one%s\n",
+            category, json_near(category, names, N, hint, sizeof hint));
+}
+
 int cmd_new(struct cli *c, int argc, char **argv)
 {
     char text[8192];
@@ -164,5 +180,6 @@ int cmd_new(struct cli *c, int argc, char **argv)
                         "--to wants an agency's name such as fr/lyon/probation");
     template_print(argv[0], c->opt[OPT_TO], text, sizeof text);
     fputs(text, stdout);
+    mind_category(argv[0]);
     return 0;
 }

@@ -1,9 +1,11 @@
 /* witness: checks that the broker's log only grows, and cosigns its checkpoint.
  *
  *     PROFILE/witness.key      PRIVATE+KEY+..., Ed25519, 0600
- *     PROFILE/witness.state    the last checkpoint that was cosigned; replaced, and on disk, before a cosignature is given
+ *     PROFILE/witness.state    the last checkpoint that was cosigned; replaced, and on disk, before a cosignature
+ * is given
  *
- * A request is what C2SP tlog-witness puts into an HTTP body: "old SIZE", the proof of growth in base64, an empty line, the note. So the
+ * A request is what C2SP tlog-witness puts into an HTTP body: "old SIZE", the proof of growth in base64, an empty
+ * line, the note. So the
  * key may live where there is no network. Source: PROTOCOL.md, "Witnesses"; C2SP tlog-witness v1.0.0. */
 #include <errno.h>
 #include <stdio.h>
@@ -416,7 +418,7 @@ int cmd_witness(struct cli *c, int argc, char **argv)
 
     if (strcmp(word, "init") == 0)
         return cli_profile(c, &status) ? init(c, argument) : status;
-    if (!cli_open(c, &status))
+    if (!cli_open_any(c, &status))
         return status;
     if (!liaison_log_on(c->lib))
         return cli_fail(LIAISON_CONFIG, "a witness must know the log's key: put its "

@@ -149,7 +149,7 @@ enum liaison_code profile_read(const char *dir, struct arena *a, struct profile 
         snprintf(why, why_len, "out of memory");
         return LIAISON_MEMORY;
     }
-    if (access(path, F_OK) != 0 && errno == ENOENT) {
+    if (access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR)) {
         snprintf(why, why_len,
                  "there is no profile in %s; make one with 'liaison enrol', or name "
                  "another with --profile",

@@ -1,8 +1,10 @@
 #pragma once
 /* Calls over one connection: queue frames, match answers by id, reconnect, send again.
  *
- * A call is queued until the conversation is open and the window has room, then flies until it is answered. When the connection
- * is lost what flew is queued again, in front. A refusal that says "later" queues it again after a pause, with a fresh id, until its time is
+ * A call is queued until the conversation is open and the window has room, then flies until it is answered. When
+ * the connection
+ * is lost what flew is queued again, in front. A refusal that says "later" queues it again after a pause, with a
+ * fresh id, until its time is
  * over. An answer is checked before anybody sees it. */
 #include "client/lib/answer.h"
 #include "client/lib/inner.h"
@@ -49,7 +51,8 @@ MUST_CHECK
 enum liaison_code engine_own(struct liaison *l, const Liaison__V1__Frame *f,
                              Liaison__V1__Frame__BodyCase want);
 
-/* A submit, check or act of `s`, whose bytes are sent as they are. Holds a reference. Gives: *out. Errors: LIAISON_MEMORY. */
+/* A submit, check or act of `s`, whose bytes are sent as they are. Holds a reference. Gives: *out. Errors:
+ * LIAISON_MEMORY. */
 MUST_CHECK
 enum liaison_code engine_signed_call(struct liaison *l, struct sealed *s,
                                      Liaison__V1__Frame__BodyCase body, bool strip,

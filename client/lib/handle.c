@@ -43,7 +43,7 @@ static const struct key {
     bool hangs_up;
 } KEYS[SET__COUNT] = {
     [SET_NETWORK] = {"network", form_any, "a network's name", KEYS_ALL, true},
-    [SET_BROKER] = {"broker", form_any, "host:port", 0, true},
+    [SET_BROKER] = {"broker", link_address, "host:port", 0, true},
     [SET_BROKER_NAME] = {"broker_name", id_name, "a broker's name", 0, true},
     [SET_AGENCY] = {"agency", id_name, "an agency's name", KEYS_SIGN | KEYS_SEAL, true},
     [SET_AUDITOR] = {"auditor", id_name, "an auditor's name", KEYS_SIGN | KEYS_SEAL,

@@ -82,7 +82,8 @@ static bool proof_fits(const Liaison__V1__Proof *p, const uint64_t *seqs, size_t
     return true;
 }
 
-/* Judges the note, and takes it for the last one seen if the proof says so. LIAISON_BUSY: it says nothing about what was seen. */
+/* Judges the note, and takes it for the last one seen if the proof says so. LIAISON_BUSY: it says nothing about
+ * what was seen. */
 static enum liaison_code verify_proof(struct liaison *l, struct log_note *from,
                                       struct liaison_answer *a, bool grows, uint64_t size)
 {
@@ -220,7 +221,8 @@ out:
     return code;
 }
 
-/* Does what was seen extend `note`, or the other way round? The broker keeps not every checkpoint: where the larger of the two is gone, one
+/* Does what was seen extend `note`, or the other way round? The broker keeps not every checkpoint: where the larger
+ * of the two is gone, one
  * that is proven to extend both does as well. LIAISON_BUSY: the log grew between two answers. */
 static enum liaison_code link_note(struct liaison *l, struct log_note *note,
                                    int64_t until_ms)

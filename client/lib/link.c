@@ -162,12 +162,20 @@ static enum liaison_code closed(struct link *k, enum liaison_code code)
 }
 
 /* Splits "host:port" or "[v6]:port". */
+static bool good_port(const char *text)
+{
+    size_t len = strlen(text);
+
+    return len > 0 && len <= 5 && strspn(text, "0123456789") == len &&
+           strtoul(text, NULL, 10) <= 65535;
+}
+
 static bool split(const char *broker, char host[256], char port[16])
 {
     const char *colon = strrchr(broker, ':');
     size_t n = colon == NULL ? 0 : (size_t)(colon - broker);
 
-    if (n == 0 || n > 255 || colon[1] == '\0' || strlen(colon + 1) > 15)
+    if (n == 0 || n > 255 || !good_port(colon + 1))
         return false;
     if (broker[0] == '[' && n > 2 && broker[n - 1] == ']') {
         broker++;
@@ -179,6 +187,13 @@ static bool split(const char *broker, char host[256], char port[16])
     host[n] = '\0';
     strcpy(port, colon + 1);
     return true;
+}
+
+bool link_address(const char *broker)
+{
+    char host[256], port[16];
+
+    return split(broker, host, port);
 }
 
 /* Begins with the address at hand or one of those after it. */

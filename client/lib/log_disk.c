@@ -1,4 +1,5 @@
-/* The log's files: policy and rotations read, the last checkpoint kept, and shared with other processes of this profile. */
+/* The log's files: policy and rotations read, the last checkpoint kept, and shared with other processes of this
+ * profile. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

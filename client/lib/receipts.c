@@ -136,7 +136,8 @@ void receipts_welcomed(struct liaison *l)
 
 /* ---------------------------------------------------------------- coming */
 
-/* Those of the inclusions that are of an awaited entry become receipts. Others cannot be checked, and are nobody's. */
+/* Those of the inclusions that are of an awaited entry become receipts. Others cannot be checked, and are nobody's.
+ * */
 static enum liaison_code take_inclusions(struct liaison *l, struct log_note *note,
                                          Liaison__V1__Inclusion *const *inclusions,
                                          size_t n, const char **why)

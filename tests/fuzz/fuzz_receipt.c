@@ -1,6 +1,7 @@
 /* Receipts: what is read prints again to the byte, and nothing verifies but the entry that is in the log.
  *
- * Input: a byte that says what the rest is: a text that claims to be a receipt; or edits to a good one, 4 bytes each. */
+ * Input: a byte that says what the rest is: a text that claims to be a receipt; or edits to a good one, 4 bytes
+ * each. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>

@@ -4,6 +4,8 @@
     stage.sh('broker_start')         does something there; an exception if it fails; gives what it printed
     pb                               the messages of proto/liaison.proto, after a Stage was made
     prison = stage.member(NAME)      a member with the certificates in its profile
+    prison.burst(KIND, MESSAGES)     a Signature for each of them
+    Denials()                        what was refused, to be read back from the ledger
     peer = prison.session()          TLS, ZMTP, Hello; peer.call(...), peer.deliver(), peer.close()
     with stage.check(WORDS): ...     one line of the report; any exception fails it
     stage.finish()                   the closing line; ends the program
@@ -184,6 +186,52 @@ def digest_list(sections):
     return sorted(digests + [secrets.token_bytes(32) for _ in range(-len(digests) % 8)])
 
 
+def tree(messages):
+    """RFC 6962, 2.1, the long way."""
+    if len(messages) == 1:
+        return sha256(b'\x00', messages[0])
+    k = 1 << (len(messages) - 1).bit_length() - 1
+    return sha256(b'\x01', tree(messages[:k]), tree(messages[k:]))
+
+
+def tree_path(messages, i):
+    """RFC 6962, 2.1.1, lowest first."""
+    if len(messages) == 1:
+        return []
+    k = 1 << (len(messages) - 1).bit_length() - 1
+    if i < k:
+        return tree_path(messages[:k], i) + [tree(messages[k:])]
+    return tree_path(messages[k:], i - k) + [tree(messages[:k])]
+
+
+class Denials:
+    """Denials as they were answered, to be read back from the ledger."""
+
+    def __init__(self):
+        self.entries = {}  # seq -> (event, code, agency) as liaison-audit writes them
+
+    def heard(self, frame, code, agency, events=None):
+        """Checks one Refused and its entry, and remembers it."""
+        if frame.WhichOneof('body') != 'refused':
+            raise Wrong('the answer is %s, not refused %s' % (said(frame), code))
+        want(code_name(frame.refused.code), code, 'the code (%s)' % frame.refused.text)
+        entry = pb.LedgerEntry.FromString(frame.refused.entry)
+        want((pb.Verdict.Name(entry.verdict), code_name(entry.code), entry.agency), ('VERDICT_DENIED', code, agency), 'its entry')
+        event = pb.Event.Name(entry.event)[len('EVENT_'):]
+        if events is not None and event not in events:
+            raise Wrong('the entry is about %s, not %s' % (event, ' or '.join(events)))
+        self.entries[entry.seq] = tuple(w.lower().replace('_', '-') for w in (event, code)) + (agency,)
+        return frame.refused
+
+    def read_back(self, entries):
+        """Each of them stands in the ledger as it was told; `entries` as Stage.ledger() gives them."""
+        by_seq = {e.get('seq', 0): e for e in entries}
+        for seq, (event, code, agency) in sorted(self.entries.items()):
+            e = by_seq[seq]
+            want((e['event'], e['verdict'], e.get('code'), e['agency']), (event, 'denied', code, agency), 'entry %d' % seq)
+        return len(self.entries)
+
+
 class Member:
     def __init__(self, stage, name, folder):
         self.stage, self.name, self.folder = stage, name, folder
@@ -206,10 +254,17 @@ class Member:
 
     def sign(self, kind, message):
         """A burst of one: the root of its tree is its leaf."""
-        root = sha256(b'\x00', message)
-        made = subprocess.run(['openssl', 'dgst', '-sha256', '-sign', self.file('sign.key')], stdout=subprocess.PIPE,
+        return self.burst(kind, [message])[0]
+
+    def sign_root(self, kind, root):
+        return subprocess.run(['openssl', 'dgst', '-sha256', '-sign', self.file('sign.key')], stdout=subprocess.PIPE,
                               input=b'liaison/1 ' + kind.encode() + b'\n' + root, check=True).stdout
-        return pb.Signature(certificate=pem_to_der(self.file('sign.crt')), signature=made, index=0, size=1)
+
+    def burst(self, kind, messages):
+        """One signature over several messages, as the page's "Signatures" says: a Signature for each."""
+        made = self.sign_root(kind, tree(messages))
+        return [pb.Signature(certificate=pem_to_der(self.file('sign.crt')), signature=made, index=i, size=len(messages),
+                             path=tree_path(messages, i)) for i in range(len(messages))]
 
     def envelope(self, to, sections, **fields):
         e = pb.Envelope(network=NETWORK, version=1, id=uuid7(), case_id=secrets.token_bytes(16), to=to, category='concern',

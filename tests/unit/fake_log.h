@@ -1,5 +1,6 @@
 #pragma once
-/* A broker's log in memory, with its key and one witness: real leaves, real proofs, real notes. All keys are drawn afresh. */
+/* A broker's log in memory, with its key and one witness: real leaves, real proofs, real notes. All keys are drawn
+ * afresh. */
 #include "proto/merkle.h"
 #include "proto/note.h"
 

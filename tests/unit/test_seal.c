@@ -364,6 +364,82 @@ static void a_section_moved_elsewhere_does_not_open(void **state)
     }
 }
 
+/* Seals a body with one text or bytes field replaced, and opens it at PLACE. */
+static enum liaison_code opened_with(struct rig *r, const ProtobufCFieldDescriptor *f,
+                                     const char *text, size_t n)
+{
+    Liaison__V1__SectionBody body = LIAISON__V1__SECTION_BODY__INIT;
+    Liaison__V1__Section section = LIAISON__V1__SECTION__INIT;
+    struct seal_content c = {0};
+    const char *why = "";
+
+    body.network = (char *)PLACE.network;
+    body.sender = (char *)PLACE.sender;
+    body.id = (ProtobufCBinaryData){sizeof ID, (uint8_t *)(uintptr_t)ID};
+    body.reader = (char *)PLACE.reader;
+    body.name = (char *)PLACE.name;
+    body.content_type = (char *)"text/plain";
+    body.content = (ProtobufCBinaryData){1, (uint8_t *)(uintptr_t) "x"};
+    void *at = (char *)&body + f->offset;
+
+    if (f->type == PROTOBUF_C_TYPE_STRING)
+        *(const char **)at = text;
+    else
+        *(ProtobufCBinaryData *)at = (ProtobufCBinaryData){n, (uint8_t *)(uintptr_t)text};
+    struct slice der = sealed(r, arena_pack(r->arena, &body.base));
+
+    section.ciphertext = (ProtobufCBinaryData){der.n, (uint8_t *)(uintptr_t)der.p};
+    enum liaison_code code =
+        seal_section_open(r->seal, r->reader, r->key, &section, &PLACE, &c, &why);
+
+    assert_true((code == LIAISON_OK) == (c.content != NULL));
+    seal_content_free(&c);
+    return code;
+}
+
+static void every_field_of_a_body_is_what_its_place_says_or_free(void **state)
+{
+    /* what is there at its place; NULL: free, whatever its length */
+    const struct {
+        const char *field, *right;
+        size_t n;
+    } ROWS[] = {
+        {"network", PLACE.network, strlen(PLACE.network)},
+        {"sender", PLACE.sender, strlen(PLACE.sender)},
+        {"id", (const char *)ID, sizeof ID},
+        {"reader", PLACE.reader, strlen(PLACE.reader)},
+        {"name", PLACE.name, strlen(PLACE.name)},
+        {"content_type", NULL, 0},
+        {"content", NULL, 0},
+    };
+    const ProtobufCMessageDescriptor *d = &liaison__v1__section_body__descriptor;
+    struct rig *r = *state;
+    static char lots[70000], wrong[300];
+
+    memset(lots, 'x', sizeof lots - 1);
+    /* a new field wants a new row */
+    assert_int_equal(d->n_fields, sizeof ROWS / sizeof *ROWS);
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        const ProtobufCFieldDescriptor *f =
+            protobuf_c_message_descriptor_get_field_by_name(d, ROWS[i].field);
+        size_t n = ROWS[i].n;
+        enum liaison_code other = ROWS[i].right == NULL ? LIAISON_OK : LIAISON_SEAL;
+
+        assert_non_null(f);
+        if (n > 0) {
+            memcpy(wrong, ROWS[i].right, n);
+            wrong[n] = 'x';
+            wrong[n + 1] = 0;
+            assert_int_equal(opened_with(r, f, ROWS[i].right, n), LIAISON_OK);
+            assert_int_equal(opened_with(r, f, wrong, n + 1), LIAISON_SEAL);
+            wrong[n - 1] = 0; /* one byte less */
+            assert_int_equal(opened_with(r, f, wrong, n - 1), LIAISON_SEAL);
+        }
+        assert_int_equal(opened_with(r, f, "", 0), other);
+        assert_int_equal(opened_with(r, f, lots, sizeof lots - 1), other);
+    }
+}
+
 static void plaintext_that_is_not_strict_is_refused(void **state)
 {
     struct rig *r = *state;
@@ -451,6 +527,7 @@ int main(void)
         TEST(our_structure_is_the_one_libcrypto_writes),
         TEST(a_section_opens_where_it_belongs),
         TEST(a_section_moved_elsewhere_does_not_open),
+        TEST(every_field_of_a_body_is_what_its_place_says_or_free),
         TEST(plaintext_that_is_not_strict_is_refused),
         TEST(a_reader_is_a_p256_certificate),
         TEST(lengths_are_written_and_read_in_their_shortest_form),

@@ -179,6 +179,10 @@ static void no_message_contains_itself(void **state)
 {
     (void)state;
     walk(&liaison__v1__frame__descriptor, 0);
+    walk(&liaison__v1__envelope__descriptor, 0);
+    walk(&liaison__v1__action__descriptor, 0);
+    walk(&liaison__v1__section_header__descriptor, 0);
+    walk(&liaison__v1__section_body__descriptor, 0);
     walk(&liaison__v1__ledger_entry__descriptor, 0);
 }
 
