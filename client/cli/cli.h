@@ -112,8 +112,7 @@ MUST_CHECK
 bool cli_open_any(struct cli *c, int *status);
 
 /* After cli_open(): may what we are about to do be logged as it must be? Reads say for which purpose and on which
- * basis,
- * moves for which officer too. On false it was said how to. */
+ * basis, moves for which officer too. On false it was said how to. */
 MUST_CHECK
 bool cli_reads(const struct cli *c, int *status);
 MUST_CHECK
@@ -142,8 +141,7 @@ const char *cli_word(struct cli *c, const ProtobufCEnumDescriptor *type, int num
 int print_json(json_t *o);
 
 /* Writes text so that it cannot steer a terminal: control characters become '?'. New lines do too if `indent` is
- * NULL; else
- * they stay, with `indent` behind each. */
+ * NULL; else they stay, with `indent` behind each. */
 void print_safe(const char *text, const char *indent);
 
 /* Rows of cells in columns. */
@@ -161,8 +159,7 @@ void table_print(const struct table *t);
 /* ---- answer.c */
 
 /* Says what became of a submit or a move: one line (or JSON object, with `extra`'s members first). Takes extra,
- * frees the
- * answer. `what` is "submit" or a move; `id` is the referral's. Returns the exit status. */
+ * frees the answer. `what` is "submit" or a move; `id` is the referral's. Returns the exit status. */
 int cli_say_answer(struct cli *c, enum liaison_code code, struct liaison_answer *a,
                    const char *what, const char *id, json_t *extra);
 
@@ -211,9 +208,8 @@ bool card_find(struct cli *c, const char *text, bool look, struct target *out,
 /* ---- item.c: what comes out of the mailbox */
 
 /* Checks the signature in a delivery. Gives: *json, with "item", "mailbox" and "attempt" first, and *line, the same
- * in one line
- * of text that lives in c->arena. Errors: LIAISON_MALFORMED, LIAISON_MEMORY, and those of liaison_verify: all are
- * said. */
+ * in one line of text that lives in c->arena. Errors: LIAISON_MALFORMED, LIAISON_MEMORY, and those of
+ * liaison_verify: all are said. */
 MUST_CHECK
 enum liaison_code item_read(struct cli *c, const struct liaison_answer *delivery,
                             json_t **json, const char **line);
@@ -242,16 +238,14 @@ bool files_write_new(const char *path, struct slice bytes, int *status);
 /* ---- outbox.c: signed referrals that wait in the profile until the broker has answered for each */
 
 /* True afterwards: the signed bytes of all of r[0..n-1] are on disk in the profile's outbox, or none is. `strip` is
- * kept with them.
- * On false the reason was said. */
+ * kept with them. On false the reason was said. */
 MUST_CHECK
 bool outbox_keep(struct cli *c, struct liaison_referral *const *r, size_t n, bool strip,
                  int *status);
 
 /* Sends what waits, in order: all, or one batch, which is named by the id of its first referral. What the broker
- * answered leaves the
- * outbox: taken, or kept aside as refused. Returns the exit status; 75: the broker did not answer, and it still
- * waits. */
+ * answered leaves the outbox: taken, or kept aside as refused. Returns the exit status; 75: the broker did not
+ * answer, and it still waits. */
 int outbox_send(struct cli *c, const char *batch);
 
 /* ---- receipt.c: receipts in the profile, one file each beside nothing that changes */

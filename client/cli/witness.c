@@ -5,8 +5,8 @@
  * is given
  *
  * A request is what C2SP tlog-witness puts into an HTTP body: "old SIZE", the proof of growth in base64, an empty
- * line, the note. So the
- * key may live where there is no network. Source: PROTOCOL.md, "Witnesses"; C2SP tlog-witness v1.0.0. */
+ * line, the note. So the key may live where there is no network. Source: PROTOCOL.md, "Witnesses"; C2SP tlog-witness
+ * v1.0.0. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -23,8 +23,7 @@ struct profile {
 };
 
 /* The directory to use: `chosen` if it is not NULL, else $LIAISON_PROFILE, else ~/.config/liaison/default. Lives in
- * `a`;
- * NULL when memory is out or there is no home. */
+ * `a`; NULL when memory is out or there is no home. */
 const char *profile_dir(const char *chosen, struct arena *a);
 
 /* Reads profile.json of `dir` and nothing else.
@@ -44,8 +43,7 @@ enum liaison_code profile_files(const struct profile *p, char *why, size_t why_l
 const char *profile_path(const struct profile *p, const char *file, struct arena *a);
 
 /* The i-th setting for liaison_set(): *key and *value, which live as long as p and in `a`. False past the last, or
- * when memory is
- * out. Settings the profile does not make are left out. */
+ * when memory is out. Settings the profile does not make are left out. */
 MUST_CHECK
 bool profile_setting(const struct profile *p, size_t *i, struct arena *a,
                      const char **key, const char **value);

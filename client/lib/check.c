@@ -64,8 +64,7 @@ static const char *check_accepted(struct hash *h, const Liaison__V1__LedgerEntry
 }
 
 /* A denial's entry says as much as the broker could make out: a stranger's referral has no other party, an envelope
- * that is
- * not ours is logged under our name. What it does say must be about these bytes. */
+ * that is not ours is logged under our name. What it does say must be about these bytes. */
 static const char *check_denied(struct hash *h, const Liaison__V1__LedgerEntry *e,
                                 const Liaison__V1__Refused *r, const struct sealed *s)
 {

@@ -20,7 +20,7 @@ MUST_CHECK
 enum liaison_code disk_append(const char *path, struct slice bytes);
 
 /* Keeps other processes that ask for the same out, until disk_unlock(): a lock on the folder that `path` is in,
- * which leaves
- * nothing behind. Returns a descriptor; -1 if the folder cannot be opened, which disk_replace() will say better. */
+ * which leaves nothing behind. Returns a descriptor; -1 if the folder cannot be opened, which disk_replace() will
+ * say better. */
 int disk_lock(const char *path);
 void disk_unlock(int lock);

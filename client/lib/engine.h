@@ -2,10 +2,8 @@
 /* Calls over one connection: queue frames, match answers by id, reconnect, send again.
  *
  * A call is queued until the conversation is open and the window has room, then flies until it is answered. When
- * the connection
- * is lost what flew is queued again, in front. A refusal that says "later" queues it again after a pause, with a
- * fresh id, until its time is
- * over. An answer is checked before anybody sees it. */
+ * the connection is lost what flew is queued again, in front. A refusal that says "later" queues it again after a
+ * pause, with a fresh id, until its time is over. An answer is checked before anybody sees it. */
 #include "client/lib/answer.h"
 #include "client/lib/inner.h"
 #include "client/lib/sealed.h"

@@ -1,8 +1,7 @@
 #pragma once
 /* What the parts of libliaison share. A handle's parts: settings (handle.c), keys and trust (keys.c), one
- * connection (link.c),
- * the calls on it (engine.c), the broker's log (log.c) and the receipts that are awaited (receipts.c). Everything
- * is one thread's. */
+ * connection (link.c), the calls on it (engine.c), the broker's log (log.c) and the receipts that are awaited
+ * (receipts.c). Everything is one thread's. */
 #include <sys/types.h>
 
 #include "client/lib/keys.h"

@@ -222,8 +222,8 @@ out:
 }
 
 /* Does what was seen extend `note`, or the other way round? The broker keeps not every checkpoint: where the larger
- * of the two is gone, one
- * that is proven to extend both does as well. LIAISON_BUSY: the log grew between two answers. */
+ * of the two is gone, one that is proven to extend both does as well. LIAISON_BUSY: the log grew between two
+ * answers. */
 static enum liaison_code link_note(struct liaison *l, struct log_note *note,
                                    int64_t until_ms)
 {

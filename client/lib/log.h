@@ -3,9 +3,8 @@
  * extends it.
  *
  * The last checkpoint is kept in the file of the setting "log_seen", which several processes share. Nothing is
- * written over what
- * another put there unless ours is known to extend it: where it is not, the broker is asked to prove it first.
- * Source: PROTOCOL.md, "Receipts". */
+ * written over what another put there unless ours is known to extend it: where it is not, the broker is asked to
+ * prove it first. Source: PROTOCOL.md, "Receipts". */
 #include "client/lib/liaison.h"
 #include "proto/note.h"
 
@@ -44,8 +43,7 @@ struct log_view {
 bool log_on(const struct liaison *l);
 
 /* Makes policy and last checkpoint ready; looks whether another process has seen more. Nothing to do without a
- * policy.
- * Errors: LIAISON_CONFIG, LIAISON_FILE, LIAISON_MEMORY; the sentence is kept in the handle. */
+ * policy. Errors: LIAISON_CONFIG, LIAISON_FILE, LIAISON_MEMORY; the sentence is kept in the handle. */
 MUST_CHECK
 enum liaison_code log_ready(struct liaison *l);
 
@@ -66,9 +64,9 @@ bool log_extends(struct liaison *l, const struct log_note *from, const struct lo
                  struct slice proof);
 
 /* Takes a checkpoint for the last one seen, if `proof`, which begins at `from`, says that it extends it. NULL and
- * no proof stand for a
- * broker that showed none. On LIAISON_FORK both notes are in the file of "log_fork"; log.why says all.
- * Errors: LIAISON_FORK. LIAISON_BUSY: more was seen since `from`; this one says nothing about it, ask again. */
+ * no proof stand for a broker that showed none. On LIAISON_FORK both notes are in the file of "log_fork"; log.why
+ * says all. Errors: LIAISON_FORK. LIAISON_BUSY: more was seen since `from`; this one says nothing about it, ask
+ * again. */
 MUST_CHECK
 enum liaison_code log_grow(struct liaison *l, struct log_note *from, struct log_note *to,
                            struct slice proof);
@@ -76,7 +74,8 @@ enum liaison_code log_grow(struct liaison *l, struct log_note *from, struct log_
 /* The broker was asked whether its log extends `from`, and showed `to` with a proof. After LIAISON_OK it does.
  * Errors: LIAISON_FORK. */
 MUST_CHECK
-enum liaison_code log_link(struct liaison *l, const struct log_note *from, const struct log_note *to, struct slice proof);
+enum liaison_code log_link(struct liaison *l, const struct log_note *from, const struct log_note *to,
+                           struct slice proof);
 
 /* Takes `to`, which is known to extend `from`, for the last one seen. LIAISON_BUSY: more was seen since `from`. */
 MUST_CHECK
@@ -94,22 +93,20 @@ MUST_CHECK
 enum liaison_code log_welcomed(struct liaison *l, struct slice note, struct slice proof);
 
 /* Puts the last checkpoint on disk. LIAISON_BUSY: another process has put one there and log.other holds it: which
- * extends which?
- * Errors: LIAISON_FILE, LIAISON_FORK. */
+ * extends which? Errors: LIAISON_FILE, LIAISON_FORK. */
 MUST_CHECK
 enum liaison_code log_save(struct liaison *l);
 
 /* Reconciling log.seen with log.other, which is not NULL: the larger must extend the smaller. The broker keeps not
- * every checkpoint, so one
- * that extends both does as well. The next question: does the log extend *from, at a checkpoint of at least *size
- * leaves? */
+ * every checkpoint, so one that extends both does as well. The next question: does the log extend *from, at a
+ * checkpoint of at least *size leaves? */
 void log_question(const struct liaison *l, struct log_note **from, uint64_t *size);
 
 /* Its answer. After it log.other is NULL, and both are reconciled or to be tried again by a later log_save(); or
- * there is one more
- * question. Errors: LIAISON_FORK. */
+ * there is one more question. Errors: LIAISON_FORK. */
 MUST_CHECK
-enum liaison_code log_reconcile(struct liaison *l, const struct log_note *from, struct log_note *to, struct slice proof);
+enum liaison_code log_reconcile(struct liaison *l, const struct log_note *from, struct log_note *to,
+                                struct slice proof);
 
 /* Gives up on it until the next log_save(). */
 void log_forget_other(struct liaison *l);

@@ -26,8 +26,7 @@ enum liaison_code receipt_new(struct slice entry, struct slice opening,
                               struct liaison_receipt **out);
 
 /* Puts the receipt under `note`, if the path (32 bytes an element) leads there. Errors: LIAISON_PROOF,
- * LIAISON_MEMORY; else it
- * is as it was. */
+ * LIAISON_MEMORY; else it is as it was. */
 MUST_CHECK
 enum liaison_code receipt_stand(struct liaison *l, struct liaison_receipt *r, struct log_note *note,
                                 struct slice path);

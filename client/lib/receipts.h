@@ -2,8 +2,7 @@
 /* Receipts as they come: entries that await theirs, and those that came and were not fetched.
  *
  * The broker pushes a receipt to the session that made the call. What it will not push (the session is gone, the
- * answer was a
- * duplicate, it should have come by now) is asked for. Source: PROTOCOL.md, "Receipts". */
+ * answer was a duplicate, it should have come by now) is asked for. Source: PROTOCOL.md, "Receipts". */
 #include "client/lib/receipt.h"
 
 struct liaison;

@@ -1,7 +1,6 @@
 #pragma once
 /* A throw-away network, a broker that plays a script and a handle of fr/prison that is pointed to it. Include
- * cmocka's four headers
- * first. All names and data are made up. */
+ * cmocka's four headers first. All names and data are made up. */
 #include "client/lib/liaison.h"
 #include "proto/sign.h"
 #include "tests/unit/script.h"

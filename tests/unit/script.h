@@ -1,7 +1,6 @@
 #pragma once
 /* A broker that plays a script: TLS and ZMTP for real, answers as the test wants them. One thread, blocking, with a
- * deadline on
- * every socket. All names and data are made up. */
+ * deadline on every socket. All names and data are made up. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>

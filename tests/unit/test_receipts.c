@@ -1,6 +1,5 @@
 /* libliaison and the broker's log: checkpoints, receipts, and the calls about them, against a broker that keeps a
- * real log and plays
- * scripts. All names and data are made up. */
+ * real log and plays scripts. All names and data are made up. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
