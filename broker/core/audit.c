@@ -21,6 +21,8 @@ struct page {
     size_t rows, bytes, bytes_max;
     size_t visited;
     uint64_t next;
+    uint64_t first,
+        end; /* numbers in the store that are looked at: from, and up to but without */
     struct batch *batch;
     const struct party *counted; /* whose counters are told; NULL: nobody's */
     uint64_t counter;            /* entries that concern it, up to the one in hand */
@@ -108,6 +110,8 @@ static int visit_entry(void *arg, struct slice key, struct slice value)
     struct page *p = arg;
     const void *m;
 
+    if (be64_get(key.p) >= p->end)
+        return 1;
     if (p->entries->n_entries == p->rows || p->bytes > p->bytes_max ||
         p->visited++ == ENTRIES_VISITED_MAX) {
         p->next = be64_get(key.p);
@@ -135,10 +139,23 @@ static int visit_entry(void *arg, struct slice key, struct slice value)
     return 0;
 }
 
+/* Numbers are those of the newest log; without any it is all that the store holds. */
+static void set_range(struct page *p)
+{
+    const Liaison__V1__EntryFilter *f = p->filter;
+    uint64_t base = log_base(p->core->log), most = UINT64_MAX - base;
+
+    p->end = f->until_seq == 0 || f->until_seq > most ? UINT64_MAX : base + f->until_seq;
+    p->first = f->from_seq == 0 && f->until_seq == 0 ? 0
+               : f->from_seq > most                  ? UINT64_MAX
+                                                     : base + f->from_seq;
+}
+
 static enum liaison_code fill_page(struct batch *b, struct page *p)
 {
-    uint8_t from[8] = {0};
+    uint8_t from[8];
 
+    be64_put(from, p->first);
     if (p->filter->cursor.len == CURSOR) {
         memcpy(from, p->filter->cursor.data, sizeof from);
         p->counter = be64_get(p->filter->cursor.data + sizeof from);
@@ -245,7 +262,8 @@ void entries_call(struct batch *b, struct call *c, struct session *s)
                     : filter->limit,
         .bytes_max = b->core->settings.page_bytes,
     };
-    if (filter->agency[0] != '\0' &&
+    set_range(&p);
+    if (filter->agency[0] != '\0' && p.first == 0 &&
         (strcmp(area, "any") == 0 || concerns_area(&p, filter->agency)))
         p.counted = party_find(b->core, filter->agency);
     enum liaison_code code = fill_page(b, &p);
