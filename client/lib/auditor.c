@@ -175,7 +175,7 @@ enum liaison_code liaison_rule_text(struct liaison *l, const uint8_t rule_set[32
 /* What was asked for, as check_cited() is given it. */
 struct cited {
     const uint8_t *rule_set;
-    const uint8_t (*ids)[HASH_BYTES];
+    const uint8_t *ids; /* one after the other */
     size_t n;
 };
 
@@ -195,14 +195,14 @@ static const char *check_cited(struct hash *h, const struct liaison_answer *a,
                                 slice_text(r->rules[i]->text)};
 
         hash_sha256(h, parts, 2, id);
-        if (memcmp(id, want->ids[i], HASH_BYTES) != 0)
+        if (memcmp(id, want->ids + i * HASH_BYTES, HASH_BYTES) != 0)
             return "a rule: its text has another id";
     }
     return NULL;
 }
 
 enum liaison_code liaison_rules_cited(struct liaison *l, const uint8_t rule_set[32],
-                                      const uint8_t (*ids)[32], size_t n,
+                                      const uint8_t *ids, size_t n,
                                       struct liaison_answer **answer)
 {
     Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
@@ -219,7 +219,8 @@ enum liaison_code liaison_rules_cited(struct liaison *l, const uint8_t rule_set[
                         CITED_MAX);
     for (size_t i = 0; i < n; i++) {
         liaison__v1__rule__init(list[i] = &rules[i]);
-        rules[i].id = (ProtobufCBinaryData){HASH_BYTES, (uint8_t *)(uintptr_t)ids[i]};
+        rules[i].id = (ProtobufCBinaryData){HASH_BYTES,
+                                            (uint8_t *)(uintptr_t)(ids + i * HASH_BYTES)};
     }
     q.rule_set = (ProtobufCBinaryData){HASH_BYTES, (uint8_t *)(uintptr_t)rule_set};
     q.rules = list;

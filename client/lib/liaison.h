@@ -491,7 +491,7 @@ LIAISON_API enum liaison_code liaison_rule_text(struct liaison *l,
  * that order (auditors). Verified: each text has that id. */
 LIAISON_API enum liaison_code liaison_rules_cited(struct liaison *l,
                                                   const uint8_t rule_set[32],
-                                                  const uint8_t (*ids)[32], size_t n,
+                                                  const uint8_t *ids, size_t n,
                                                   struct liaison_answer **answer);
 
 /* ------------------------------------------------------------------------------------------------ receipts
