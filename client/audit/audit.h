@@ -96,3 +96,4 @@ int audit_timeline(struct audit *a);
 int audit_who_saw(struct audit *a);
 int audit_prove(struct audit *a);
 int audit_checkpoint(struct audit *a);
+int audit_export(struct audit *a);

@@ -80,6 +80,8 @@ static const struct command {
      "prove 4711 --bundle 2026-11 --out 4711.tlog-proof", audit_prove},
     {"checkpoint", "fetch the broker's newest checkpoint, and say who has signed it",
      "checkpoint --witnessed --out today.note", audit_checkpoint},
+    {"export", "write the broker's log as a sealed bundle, and verify that",
+     "export 2026-11 --after 2026-10", audit_export},
 };
 
 enum { N_COMMANDS = sizeof COMMANDS / sizeof *COMMANDS };
