@@ -97,3 +97,4 @@ int audit_who_saw(struct audit *a);
 int audit_prove(struct audit *a);
 int audit_checkpoint(struct audit *a);
 int audit_export(struct audit *a);
+int audit_explain(struct audit *a);
