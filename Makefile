@@ -33,6 +33,7 @@ BENCHES := $(call bin,tests/bench)
 FAULTS  := $(addprefix $(OUT)/tests/fault/,traffic strict strict-seeded liaisond-flush) $(OUT)/tests/fault/liaisond-lying $(OUT)/tests/fault/liaisond-rekeying
 MAN1    := $(wildcard certs/*.1 client/cli/*.1 client/audit/*.1)
 E2E     := $(wildcard tests/e2e/[0-9]*)
+FAULT   := $(wildcard tests/fault/[0-9]*) # the cases of faults, by number
 OURS    := $(sort $(filter-out $(PB),$(LIB)) $(call obj,broker broker/* client/* tests/unit tests/fuzz tests/bench tests/fault))
 
 all: $(PROGS) $(OUT)/libliaison.so.1 $(OUT)/libliaison.a
@@ -73,7 +74,7 @@ $(OUT)/liaison-codes.h: proto/liaison.proto # enum Code under its C names; insta
 	    on && $$2 == "=" {sub(/^CODE_/, "", $$1); print "    LIAISON_" $$1 " = " $$3 + 0 ","} END {print "};"}' $< >$@
 
 check: layers all $(UNITS) $(BENCHES) $(FAULTS)
-	@OUT=$(OUT) tests/run $(UNITS) $(E2E)
+	@OUT=$(OUT) tests/run $(UNITS) $(E2E) $(FAULT)
 test: testdeps ; $(MAKE) check
 demo: deps ; $(MAKE) all && OUT=$(OUT) tests/e2e/demo
 bench: all $(BENCHES) ; @OUT=$(OUT) tests/bench/run
