@@ -30,7 +30,8 @@ PROGS   := $(addprefix $(OUT)/,liaisond liaison liaison-audit)
 UNITS   := $(call bin,tests/unit)
 FUZZERS := $(call bin,tests/fuzz)
 BENCHES := $(call bin,tests/bench)
-FAULTS  := $(addprefix $(OUT)/tests/fault/,traffic strict strict-seeded liaisond-flush) $(OUT)/tests/fault/liaisond-lying $(OUT)/tests/fault/liaisond-rekeying
+FAULTS  := $(addprefix $(OUT)/tests/fault/,traffic log_maker strict strict-seeded) \
+           $(addprefix $(OUT)/tests/fault/liaisond-,lying rekeying flush lenient)
 MAN1    := $(wildcard certs/*.1 client/cli/*.1 client/audit/*.1)
 E2E     := $(wildcard tests/e2e/[0-9]*)
 FAULT   := $(wildcard tests/fault/[0-9]*) # the cases of faults, by number
@@ -40,14 +41,14 @@ all: $(PROGS) $(OUT)/libliaison.so.1 $(OUT)/libliaison.a
 $(OUT)/liaisond:      $(call obj,broker broker/*) $(GRAM) $(ROWS) $(PROTO)
 $(OUT)/liaison:       $(call obj,client/cli client/json) $(LIB)
 $(OUT)/liaison-audit: $(call obj,client/audit client/json) $(LIB)
-$(OUT)/parts.a: $(filter-out $(MAINS),$(sort $(call obj,broker/* client/*) $(GRAM) $(ROWS) $(PROTO))) # all but the main()s
+$(OUT)/parts.a: $(filter-out $(MAINS),$(sort $(call obj,broker broker/* client/*) $(GRAM) $(ROWS) $(PROTO))) # all but the main()s
 $(OUT)/libliaison.a: $(OUT)/liaison.o
 $(OUT)/%.a: ; rm -f $@ && $(AR) qcs $@ $^
 $(OUT)/liaison.o: $(LIB) ; $(LD) -r -o $@ $^ && objcopy --localize-hidden $@ # its inner names clash with nobody's
 $(OUT)/libliaison.so.1: $(LIB) client/lib/liaison.map
 	$(LINK) -shared -Wl,-soname,libliaison.so.1,--version-script=client/lib/liaison.map $(if $(SAN),,-Wl,-z,defs) \
 	    -o $@ $(LIB) $(shell pkg-config --libs openssl libprotobuf-c)
-$(UNITS) $(FUZZERS) $(BENCHES) $(addprefix $(OUT)/tests/fault/,traffic strict): %: %.o $(OUT)/parts.a
+$(UNITS) $(FUZZERS) $(BENCHES) $(addprefix $(OUT)/tests/fault/,traffic log_maker strict): %: %.o $(OUT)/parts.a
 $(OUT)/tests/fault/strict-seeded: $(addprefix $(OUT)/tests/fault/,strict.o valid_seeded.o) $(OUT)/parts.a # for 02-mutants
 $(OUT)/tests/fault/valid_seeded.c: proto/valid.c tests/fault/valid.sed ; @mkdir -p $(@D) && sed -f tests/fault/valid.sed $< >$@
 $(OUT)/tests/fault/valid_seeded.o: %.o: %.c | $(GEN_H) ; $(CC) $(BASE) -w $(CFLAGS) -c -o $@ $<
@@ -56,6 +57,8 @@ $(OUT)/tests/fault/liaisond-lying: LDLIBS += $(patsubst %,-Xlinker --wrap=%,log_
 $(OUT)/tests/fault/liaisond-flush: $(OUT)/tests/fault/flush.o $(OUT)/broker/main.o $(OUT)/parts.a # for 02-traps
 $(OUT)/tests/fault/liaisond-rekeying: $(OUT)/tests/fault/rekeying.o $(OUT)/broker/main.o $(OUT)/parts.a # for 11-tls
 $(OUT)/tests/fault/liaisond-rekeying: LDLIBS += -Xlinker --wrap=stream_new
+$(OUT)/tests/fault/liaisond-lenient: $(OUT)/tests/fault/lenient.o $(OUT)/broker/main.o $(OUT)/parts.a # for 07-hostile
+$(OUT)/tests/fault/liaisond-lenient: LDLIBS += $(patsubst %,-Xlinker --wrap=%,session_fire session_end session_wake tally_add)
 $(UNITS): LDLIBS += -lcmocka
 $(FUZZERS): LDLIBS += -fsanitize=fuzzer
 $(OUT)/tests/fuzz/fuzz_rows: LDLIBS += $(patsubst %,-Xlinker --wrap=store_%,get put scan)
@@ -113,9 +116,10 @@ install: all
 	install -D -m644 -t $(DESTDIR)$(prefix)/share/man/man5 broker/conf/liaisond.conf.5
 	install -D -m644 -t $(DESTDIR)$(prefix)/share/man/man8 broker/liaisond.8
 	install -D -m644 client/cli/liaison.bash $(DESTDIR)$(prefix)/share/bash-completion/completions/liaison
+hostile: all $(BENCHES) ; @OUT=$(OUT) tests/bench/siege
 deb: ; @OUT=$(OUT) tests/deb
 clean: ; rm -rf build
 -include $(shell find $(OUT) -path $(OUT)/deb -prune -o -name '*.d' -type f -print 2>/dev/null)
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all check test demo bench asan tsan fuzz fuzz-seeded fuzzers lint valgrind layers deps testdeps install deb clean
+.PHONY: all check test demo bench hostile asan tsan fuzz fuzz-seeded fuzzers lint valgrind layers deps testdeps install deb clean
