@@ -32,6 +32,7 @@ FUZZERS := $(call bin,tests/fuzz)
 BENCHES := $(call bin,tests/bench)
 FAULTS  := $(addprefix $(OUT)/tests/fault/,traffic log_maker strict strict-seeded) \
            $(addprefix $(OUT)/tests/fault/liaisond-,lying rekeying flush lenient)
+SHIM    := $(OUT)/tests/fault/disk.so
 MAN1    := $(wildcard certs/*.1 client/cli/*.1 client/audit/*.1)
 E2E     := $(wildcard tests/e2e/[0-9]*)
 FAULT   := $(wildcard tests/fault/[0-9]*) # the cases of faults, by number
@@ -59,6 +60,7 @@ $(OUT)/tests/fault/liaisond-rekeying: $(OUT)/tests/fault/rekeying.o $(OUT)/broke
 $(OUT)/tests/fault/liaisond-rekeying: LDLIBS += -Xlinker --wrap=stream_new
 $(OUT)/tests/fault/liaisond-lenient: $(OUT)/tests/fault/lenient.o $(OUT)/broker/main.o $(OUT)/parts.a # for 07-hostile
 $(OUT)/tests/fault/liaisond-lenient: LDLIBS += $(patsubst %,-Xlinker --wrap=%,session_fire session_end session_wake tally_add)
+$(SHIM): tests/fault/disk.c ; @mkdir -p $(@D) && $(CC) $(subst $(SANFLAG),,$(BASE)) $(WARN) -fvisibility=default -O2 -g -shared -o $@ $< -ldl
 $(UNITS): LDLIBS += -lcmocka
 $(FUZZERS): LDLIBS += -fsanitize=fuzzer
 $(OUT)/tests/fuzz/fuzz_rows: LDLIBS += $(patsubst %,-Xlinker --wrap=store_%,get put scan)
@@ -76,7 +78,7 @@ $(OUT)/liaison-codes.h: proto/liaison.proto # enum Code under its C names; insta
 	@mkdir -p $(@D) && awk 'BEGIN {print "#pragma once\nenum liaison_code {"} /^enum Code/ {on = 1} /^}/ {on = 0} \
 	    on && $$2 == "=" {sub(/^CODE_/, "", $$1); print "    LIAISON_" $$1 " = " $$3 + 0 ","} END {print "};"}' $< >$@
 
-check: layers all $(UNITS) $(BENCHES) $(FAULTS)
+check: layers all $(UNITS) $(BENCHES) $(FAULTS) $(SHIM)
 	@OUT=$(OUT) tests/run $(UNITS) $(E2E) $(FAULT)
 test: testdeps ; $(MAKE) check
 demo: deps ; $(MAKE) all && OUT=$(OUT) tests/e2e/demo
