@@ -39,7 +39,7 @@ all: $(PROGS) $(OUT)/libliaison.so.1 $(OUT)/libliaison.a
 $(OUT)/liaisond:      $(call obj,broker broker/*) $(GRAM) $(ROWS) $(PROTO)
 $(OUT)/liaison:       $(call obj,client/cli client/json) $(LIB)
 $(OUT)/liaison-audit: $(call obj,client/audit client/json) $(LIB)
-$(OUT)/parts.a: $(filter-out $(MAINS),$(sort $(call obj,broker/* client/*) $(GRAM) $(ROWS) $(PROTO))) # all but the main()s
+$(OUT)/parts.a: $(filter-out $(MAINS),$(sort $(call obj,broker broker/* client/*) $(GRAM) $(ROWS) $(PROTO))) # all but the main()s
 $(OUT)/libliaison.a: $(OUT)/liaison.o
 $(OUT)/%.a: ; rm -f $@ && $(AR) qcs $@ $^
 $(OUT)/liaison.o: $(LIB) ; $(LD) -r -o $@ $^ && objcopy --localize-hidden $@ # its inner names clash with nobody's

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <grp.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <openssl/crypto.h>
 #include <poll.h>
@@ -24,11 +25,13 @@
 #include <unistd.h>
 #include <zmq.h>
 
+#include "broker/command.h"
 #include "broker/conf/conf.h"
 #include "broker/conf/explain.h"
 #include "broker/core/call.h"
 #include "broker/core/core.h"
 #include "broker/notary/command.h"
+#include "broker/operate.h"
 #include "broker/ops/expiry.h"
 #include "broker/ops/log.h"
 #include "broker/ops/notify.h"
@@ -39,8 +42,6 @@
 #include "proto/tls.h"
 #include "proto/valid.h"
 #include "proto/version.h"
-
-#define DEFAULT_SETTINGS "/etc/liaison/liaisond.conf"
 
 struct broker {
     struct conf conf;
@@ -53,7 +54,7 @@ struct broker {
     int listeners[CONF_LISTEN_MAX];
     size_t n_listeners;
     void *zmq;
-    void *control; /* main's pair with the core */
+    struct operate operate; /* operators' socket, and main's pair with the core */
     struct core *core;
     struct gate *gates[CONF_GATES_MAX];
     pthread_t core_thread, gate_threads[CONF_GATES_MAX];
@@ -423,9 +424,9 @@ static enum liaison_code connect_control(struct broker *b, char *why, size_t why
 {
     char address[32];
 
-    b->control = zmq_socket(b->zmq, ZMQ_PAIR);
-    if (b->control != NULL &&
-        zmq_connect(b->control, call_address(b->conf.gates, address)) == 0)
+    b->operate.core = zmq_socket(b->zmq, ZMQ_PAIR);
+    if (b->operate.core != NULL &&
+        zmq_connect(b->operate.core, call_address(b->conf.gates, address)) == 0)
         return LIAISON_OK;
     snprintf(why, why_len, "zmq: %s", zmq_strerror(zmq_errno()));
     return LIAISON_INTERNAL;
@@ -444,9 +445,14 @@ static enum liaison_code open_doors(struct broker *b, char *why, size_t why_len)
     notify_open(&b->notify);
     metrics_set(&b->metrics, METRIC_STORE_MAP, b->conf.map_bytes);
     tell_ends(b);
-    return b->conf.metrics == NULL
-               ? LIAISON_OK
-               : page_open(b->conf.metrics, &b->metrics, &b->page, why, why_len);
+    enum liaison_code code =
+        b->conf.metrics == NULL
+            ? LIAISON_OK
+            : page_open(b->conf.metrics, &b->metrics, &b->page, why, why_len);
+
+    return code != LIAISON_OK || b->conf.control == NULL
+               ? code
+               : operate_open(&b->operate, b->conf.control, why, why_len);
 }
 
 static enum liaison_code open_page(struct broker *b, char *why, size_t why_len)
@@ -548,7 +554,7 @@ static void reload(struct broker *b)
     tell_ends(b);
     metrics_add(&b->metrics, METRIC_RELOADS, 1);
     c->trust = tls_trust_share(trust);
-    if (call_send(b->control, c) != LIAISON_OK) {
+    if (call_send(b->operate.core, c) != LIAISON_OK) {
         tls_trust_free(c->trust);
         directory_free(c->directory);
         call_free(c);
@@ -647,8 +653,65 @@ static void stop(struct broker *b)
         pthread_join(b->gate_threads[g], NULL);
     struct call *c = call_new(CALL_STOP, 0);
 
-    if (c != NULL && call_send(b->control, c) != LIAISON_OK)
+    if (c != NULL && call_send(b->operate.core, c) != LIAISON_OK)
         call_free(c);
+}
+
+/* What the core says. True: it has ended. */
+static bool hear_core(struct broker *b)
+{
+    struct call *c = call_recv(b->operate.core);
+    bool ended = c != NULL && c->kind == CALL_ENDED;
+
+    if (c != NULL && c->kind == CALL_ANSWER)
+        operate_answer(&b->operate, c);
+    else
+        call_free(c);
+    return ended;
+}
+
+static void hear_signal(struct broker *b, int signals, bool *stopping)
+{
+    struct signalfd_siginfo info;
+
+    if (read(signals, &info, sizeof info) != sizeof info)
+        return;
+    if (info.ssi_signo == SIGHUP) {
+        notify_reloading(&b->notify);
+        reload(b);
+        notify_tell(&b->notify, "READY=1");
+    } else if (!*stopping) {
+        *stopping = true;
+        log_info("stop.asked", "signal=%u", info.ssi_signo);
+        notify_tell(&b->notify, "STOPPING=1");
+        stop(b);
+    }
+}
+
+static int64_t mono_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* What an operator's peer is waited for. Returns the milliseconds until its deadline. */
+static long mind_operators(const struct broker *b, zmq_pollitem_t *item)
+{
+    const struct control *c = b->operate.control;
+
+    if (c == NULL || control_until_ms(c) == INT64_MAX)
+        item->events = c == NULL ? 0 : ZMQ_POLLIN;
+    else
+        item->events = (short)((control_events(c) & POLLIN ? ZMQ_POLLIN : 0) |
+                               (control_events(c) & POLLOUT ? ZMQ_POLLOUT : 0));
+    item->fd = c == NULL ? -1 : control_fd(c);
+    if (c == NULL || control_until_ms(c) == INT64_MAX)
+        return LONG_MAX;
+    int64_t left = control_until_ms(c) - mono_ms();
+
+    return left > 0 ? (long)left : 0;
 }
 
 /* Waits for signals and for the core's end; returns once the core has ended. */
@@ -658,32 +721,20 @@ static void watch(struct broker *b, int signals)
 
     for (;;) {
         zmq_pollitem_t items[] = {{.fd = signals, .events = ZMQ_POLLIN},
-                                  {.socket = b->control, .events = ZMQ_POLLIN}};
-        struct signalfd_siginfo info;
+                                  {.socket = b->operate.core, .events = ZMQ_POLLIN},
+                                  {.fd = -1}};
+        long wait = mind_time(b), operators = mind_operators(b, &items[2]);
 
-        if (zmq_poll(items, 2, mind_time(b)) < 0 && zmq_errno() != EINTR)
+        if (zmq_poll(items, items[2].events != 0 ? 3 : 2,
+                     operators < wait ? operators : wait) < 0 &&
+            zmq_errno() != EINTR)
             return;
-        if ((items[0].revents & ZMQ_POLLIN) != 0 &&
-            read(signals, &info, sizeof info) == sizeof info) {
-            if (info.ssi_signo == SIGHUP) {
-                notify_reloading(&b->notify);
-                reload(b);
-                notify_tell(&b->notify, "READY=1");
-            } else if (!stopping) {
-                stopping = true;
-                log_info("stop.asked", "signal=%u", info.ssi_signo);
-                notify_tell(&b->notify, "STOPPING=1");
-                stop(b);
-            }
-        }
-        if ((items[1].revents & ZMQ_POLLIN) != 0) {
-            struct call *c = call_recv(b->control);
-            bool ended = c != NULL && c->kind == CALL_ENDED;
-
-            call_free(c);
-            if (ended)
-                break;
-        }
+        if ((items[0].revents & ZMQ_POLLIN) != 0)
+            hear_signal(b, signals, &stopping);
+        if ((items[1].revents & ZMQ_POLLIN) != 0 && hear_core(b))
+            break;
+        if (b->operate.control != NULL)
+            control_step(b->operate.control, mono_ms());
     }
     pthread_join(b->core_thread, NULL);
     for (unsigned g = 0; !stopping && g < b->conf.gates; g++)
@@ -693,11 +744,12 @@ static void watch(struct broker *b, int signals)
 static void release(struct broker *b)
 {
     page_close(b->page);
+    control_close(b->operate.control);
     notify_close(&b->notify);
     for (unsigned g = 0; g < CONF_GATES_MAX; g++)
         gate_free(b->gates[g]);
-    if (b->control != NULL)
-        zmq_close(b->control);
+    if (b->operate.core != NULL)
+        zmq_close(b->operate.core);
     core_free(b->core);
     end_notary(b);
     if (b->zmq != NULL)
@@ -810,6 +862,13 @@ static const struct command {
     {"explain", "FILE ...", "what the rules say about one question, and which lines",
      "liaisond explain rules.conf --type referral --category mentoring ...", true, NULL,
      explain_command},
+    {"backup", "[-c FILE] [--json] DIR",
+     "copy the store into a new folder while the broker runs, and verify the copy",
+     "liaisond backup /var/backups/liaison/2026-11-27", false, NULL, backup_command},
+    {"erase", "--basis WORD --officer NUMBER --referral FROM/ID ...",
+     "erase referrals for good: the broker that runs does it and says under which entry",
+     "liaisond erase --basis law --officer 4711 --referral fr/lyon/prison/01890a5d...",
+     false, NULL, erase_command},
     {"notary", "COMMAND ...",
      "show, adopt, rotate: the log's key; see liaisond notary --help",
      "liaisond notary show --policy", false, NULL, cmd_notary},

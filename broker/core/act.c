@@ -19,6 +19,12 @@ struct moved {
     const char *text;
 };
 
+static void say_erased(struct batch *b, struct moved *m, const struct item *i)
+{
+    m->code = LIAISON_ERASED;
+    m->text = erased_text(b->arena, i);
+}
+
 /* A referral is there for its two parties; for everybody else it is as if there were none. */
 static void find_referral(struct batch *b, const struct session *s, struct moved *m)
 {
@@ -40,6 +46,8 @@ static void find_referral(struct batch *b, const struct session *s, struct moved
         party_numbered(b->core, m->party == REFERRAL_SENDER ? i->row.to : i->row.from);
     if (m->other == NULL)
         m->code = batch_fail(b, LIAISON_DAMAGED);
+    else if (item_erased(i))
+        say_erased(b, m, i);
 }
 
 static bool may_return(const struct moved *m, const char *name)
@@ -119,10 +127,21 @@ static enum liaison_code find_done(struct batch *b, struct moved *m,
     return LIAISON_OK;
 }
 
-static void put_done(struct batch *b, const struct moved *m, const struct recorded *made)
+/* What makes the same action again a duplicate. An action holds an officer's number and little that nobody knows, so its digest
+ * is under a key that dies with the referral. */
+static void digest(struct batch *b, const struct item *i, struct moved *m)
+{
+    hash_hmac(b->core->hash, i->keys.opening,
+              (struct slice[]){slice_text("liaison/1 action again\n"),
+                               binary_slice(m->signed_action->action)},
+              2, m->digest);
+}
+
+static void put_done(struct batch *b, struct moved *m, const struct recorded *made)
 {
     Liaison__Rows__V1__Done row = LIAISON__ROWS__V1__DONE__INIT;
 
+    digest(b, m->i, m);
     row.referral = m->i->number;
     row.version = m->i->row.version;
     row.digest = (ProtobufCBinaryData){sizeof m->digest, (uint8_t *)m->digest};
@@ -202,6 +221,24 @@ static void answer_again(struct batch *b, struct call *c, struct session *s,
                       done->version, NULL, 0);
 }
 
+/* LIAISON_OK: these bytes came before. Of an erased referral nobody can say any more whether they are the same. */
+static void judge_again(struct batch *b, struct moved *m,
+                        const Liaison__Rows__V1__Done *done)
+{
+    struct item *i = item_get(b, done->referral);
+
+    if (i == NULL) {
+        m->code = b->failed;
+    } else if (item_erased(i)) {
+        say_erased(b, m, i);
+    } else if ((m->code = item_keys(b, i)) == LIAISON_OK) {
+        digest(b, i, m);
+        if (done->digest.len != sizeof m->digest ||
+            CRYPTO_memcmp(done->digest.data, m->digest, sizeof m->digest) != 0)
+            m->code = LIAISON_CONFLICT;
+    }
+}
+
 static Liaison__V1__Event denied_event(const struct call *c)
 {
     static const Liaison__V1__Event EVENTS[] = {
@@ -254,17 +291,12 @@ void act_call(struct batch *b, struct call *c, struct session *s)
     m->code = c->code;
     m->text = c->why;
     if (m->code == LIAISON_OK) {
-        hash_sha256(
-            b->core->hash,
-            &(struct slice){m->signed_action->action.data, m->signed_action->action.len},
-            1, m->digest);
         if (find_done(b, m, s, &done) == LIAISON_OK) {
-            if (done->digest.len == sizeof m->digest &&
-                CRYPTO_memcmp(done->digest.data, m->digest, sizeof m->digest) == 0) {
+            judge_again(b, m, done);
+            if (m->code == LIAISON_OK) {
                 answer_again(b, c, s, done);
                 return;
             }
-            m->code = LIAISON_CONFLICT;
         }
     }
     if (m->code == LIAISON_OK)

@@ -5,6 +5,7 @@
  * Calls travel in chains (`next`), one ZeroMQ message a chain, over inproc PAIR sockets. */
 #include "liaison-codes.h"
 #include "proto/arena.h"
+#include "proto/id.h"
 #include "proto/liaison.pb-c.h"
 #include "proto/tls.h"
 
@@ -20,12 +21,30 @@ enum call_kind {
     CALL_CUT,    /* a live session failed the check again: peer, code; no answer */
     CALL_CRL,    /* a new CRL is in force: digest; no answer */
     CALL_RELOAD, /* main: other trust and directory to answer Directory from; no answer */
+    CALL_ERASE,  /* main: erase; answered on main's pair, with `erase` filled in, `code` and `why` */
     CALL_STOP,   /* main: commit what is there and end */
     CALL_CLOCK,  /* main: an operator says that the wall clock is right; no answer */
     /* core -> gate */
     CALL_ANSWER, /* reply to an earlier call of this session */
     CALL_PUSH,   /* a frame with id 0 */
     CALL_ENDED,  /* the core has ended; nothing more comes */
+};
+
+/* One referral to erase, and what became of it. */
+struct erase_one {
+    const char *from;     /* its sender */
+    uint8_t id[ID_BYTES]; /* zeros behind the digits; whole in the answer */
+    size_t digits;        /* hexadecimal ones that are given, 1..32: no other id of the sender may begin so */
+    uint64_t seq;         /* the ERASE entry's */
+    bool before;          /* it had been erased before */
+};
+
+/* An erasure: all in one transaction, or none. */
+struct erase {
+    const char *basis;   /* a word: the legal ground */
+    const char *officer; /* number of the operator's officer */
+    struct erase_one *list;
+    size_t n;
 };
 
 struct call {
@@ -51,6 +70,7 @@ struct call {
     uint8_t digest[32];         /* CRL: SHA-256 of its file */
     struct tls_trust *trust;    /* RELOAD: the core's from then on, as is the directory */
     struct directory *directory;
+    struct erase *erase; /* ERASE and its answer */
 
     /* ANSWER, PUSH: one encoded Frame, in the arena. */
     struct slice reply;

@@ -15,7 +15,7 @@
 
 enum { SCRUB_EVERY_MS = 1000, SCRUB_ENTRIES = 1024 };
 
-static const struct store_table TABLES[T__COUNT] = {
+const struct store_table TABLES[T__COUNT] = {
     [T_ENTRY] = {"entry", true},      [T_REFERRAL] = {"referral", false},
     [T_BODY] = {"body", false},       [T_ACTION] = {"action", false},
     [T_KNOWN] = {"known", false},     [T_INBOX] = {"inbox", false},
@@ -24,6 +24,7 @@ static const struct store_table TABLES[T__COUNT] = {
     [T_OPENING] = {"opening", false}, [T_SIGNER] = {"signer", false},
     [T_LOG] = {"log", false},         [T_HASH] = {"hash", true},
     [T_NOTE] = {"note", false},       [T_RULES] = {"rules", false},
+    [T_GROUP] = {"group", false},
 };
 
 static uint64_t clock_ns(clockid_t which)
@@ -165,8 +166,7 @@ static enum liaison_code open_store(struct core *c, char *why, size_t why_len)
     code = open_log(c, why, why_len);
     if (code != LIAISON_OK)
         return code;
-    code = vault_open(c->settings.key_file, c->head.size == 0, c->hash, &c->vault, why,
-                      why_len);
+    code = groups_load(c, why, why_len);
     if (code != LIAISON_OK)
         return code;
     c->delivery = delivery_new(&(struct delivery_settings){
@@ -369,6 +369,8 @@ static void handle(struct batch *b, struct call *c)
     case CALL_CLOCK:
         confirm_clock(b);
         return;
+    case CALL_ERASE:
+        return; /* has a batch of its own: erase_run() */
     case CALL_STOP:
         b->core->stopping = true;
         return;
@@ -444,6 +446,7 @@ static void batch_undo(struct batch *b)
     b->pushes = NULL;
     mail_undo(b);
     party_undo(b);
+    vault_forget_groups(b->core->vault);
     log_undone(b->core->log);
 }
 
@@ -463,6 +466,9 @@ static enum liaison_code batch_close(struct batch *b, struct store_head *next)
     item_flush(b);
     party_flush(b);
     notes_put(b);
+    if (b->turns_key && b->failed == LIAISON_OK && store_failed(b->tx) == LIAISON_OK)
+        batch_fail(
+            b, groups_rotate(b)); /* last: all that was wrapped in this batch is there */
     if (b->failed != LIAISON_OK || store_failed(b->tx) != LIAISON_OK)
         return b->failed != LIAISON_OK ? b->failed : store_failed(b->tx);
     *next = b->core->head;
@@ -679,6 +685,65 @@ static enum liaison_code batch_run(struct core *core, struct arena *arena,
     return LIAISON_OK;
 }
 
+/* Takes the erasures out of the chain. */
+static struct call *take_erasures(struct call **calls)
+{
+    struct call *chain = NULL, **last = &chain;
+
+    while (*calls != NULL) {
+        if ((*calls)->kind != CALL_ERASE) {
+            calls = &(*calls)->next;
+            continue;
+        }
+        *last = *calls;
+        *calls = (*calls)->next;
+        last = &(*last)->next;
+        *last = NULL;
+    }
+    return chain;
+}
+
+static enum liaison_code erase_try(struct core *core, struct arena *arena, struct call *c)
+{
+    struct batch b;
+    enum liaison_code code = batch_begin(core, arena, true, &b);
+
+    if (code != LIAISON_OK)
+        return code;
+    erase_call(&b, c);
+    code = batch_commit(&b);
+    if (code != LIAISON_OK)
+        batch_undo(&b);
+    for (struct item *i = b.first; i != NULL; i = i->next)
+        OPENSSL_cleanse(&i->keys, sizeof i->keys);
+    map_free(b.items);
+    send_chain(core, b.pushes);
+    return code;
+}
+
+/* Each in a batch by itself, on the reserve. Takes the chain. */
+static enum liaison_code erase_run(struct core *core, struct arena *arena,
+                                   struct call *chain)
+{
+    enum liaison_code code = LIAISON_OK;
+
+    while (chain != NULL && code == LIAISON_OK) {
+        struct call *c = chain;
+
+        chain = c->next;
+        c->next = NULL;
+        arena_reset(arena);
+        code = core->evidence ? LIAISON_EVIDENCE : erase_try(core, arena, c);
+        code = erase_settle(core, c, code);
+        c->kind = CALL_ANSWER;
+        if (code != LIAISON_OK ||
+            call_send(core->sockets[core->settings.gates], c) != LIAISON_OK)
+            call_free(c);
+    }
+    free_chain(chain);
+    return code;
+}
+
 /* ------------------------------------------------------------ the loop */
 
 /* Everything that waits on every pair, in one chain. */
@@ -812,12 +877,16 @@ static enum liaison_code serve(struct core *core, struct arena *arena,
             break;
         notes_hear(core);
         scrub(core);
-        struct call *calls = collect(core);
+        struct call *calls = collect(core), *erasures = take_erasures(&calls);
         size_t expired =
             delivery_expire(core->delivery, clock_ns(CLOCK_MONOTONIC) / 1000000);
 
         if (calls != NULL || expired > 0 || more || notes_pending(core->notes))
             code = batch_run(core, arena, calls, &more);
+        if (code == LIAISON_OK)
+            code = erase_run(core, arena, erasures);
+        else
+            free_chain(erasures);
     }
     return code == LIAISON_OK ? note(core, arena, LIAISON__V1__EVENT__EVENT_STOP) : code;
 }

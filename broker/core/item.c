@@ -61,7 +61,8 @@ static bool row_whole(const struct core *c, const Liaison__Rows__V1__Referral *r
     return party_numbered(c, r->from) != NULL && party_numbered(c, r->to) != NULL &&
            party_numbered(c, r->responsible) != NULL && r->id.len == ID_BYTES &&
            r->digest.len == HASH_BYTES && r->signer.len == HASH_BYTES &&
-           r->wrapped.len == VAULT_WRAPPED_BYTES && item_trail_whole(r);
+           r->wrapped.len == (r->erased_seq == 0 ? VAULT_WRAPPED_BYTES : 0) &&
+           item_trail_whole(r);
 }
 
 struct item *item_get(struct batch *b, uint64_t number)
@@ -122,8 +123,13 @@ struct item *item_make(struct batch *b)
         return NULL;
     }
     b->next_number++;
-    vault_make_keys(b->core->vault, (struct vault_slot){T_REFERRAL, i->number}, &i->keys,
-                    wrapped);
+    enum liaison_code code =
+        group_make_keys(b, (struct vault_slot){T_REFERRAL, i->number}, &i->keys, wrapped);
+
+    if (code != LIAISON_OK) {
+        batch_fail(b, code);
+        return NULL;
+    }
     i->row.wrapped.data = wrapped;
     i->row.wrapped.len = VAULT_WRAPPED_BYTES;
     i->keyed = i->fresh = i->dirty = true;
@@ -132,14 +138,32 @@ struct item *item_make(struct batch *b)
 
 enum liaison_code item_keys(struct batch *b, struct item *i)
 {
+    if (item_erased(i))
+        return LIAISON_ERASED;
     if (i->keyed)
         return LIAISON_OK;
     enum liaison_code code =
-        vault_unwrap(b->core->vault, (struct vault_slot){T_REFERRAL, i->number},
-                     slice(i->row.wrapped.data, i->row.wrapped.len), &i->keys);
+        group_open_keys(b, (struct vault_slot){T_REFERRAL, i->number},
+                        binary_slice(i->row.wrapped), &i->keys);
 
     i->keyed = code == LIAISON_OK;
     return code == LIAISON_OK ? code : batch_fail(b, code);
+}
+
+void item_rewrap(struct batch *b, struct item *i)
+{
+    if (i == NULL || item_erased(i))
+        return;
+    uint8_t *wrapped = arena_alloc(b->arena, VAULT_WRAPPED_BYTES);
+
+    if (wrapped == NULL) {
+        batch_fail(b, LIAISON_MEMORY);
+        return;
+    }
+    vault_wrap(b->core->vault, (struct vault_slot){T_REFERRAL, i->number}, &i->keys,
+               wrapped);
+    i->row.wrapped = (ProtobufCBinaryData){VAULT_WRAPPED_BYTES, wrapped};
+    i->dirty = true;
 }
 
 /* Puts the signer's certificate back, which the store keeps once for all that it signed. */

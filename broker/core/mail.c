@@ -81,6 +81,69 @@ void mail_drop(struct batch *b, struct item *i)
     i->dirty = true;
 }
 
+struct old_mail {
+    uint8_t key[MAIL_KEY];
+    struct old_mail *next;
+};
+
+struct erased_mail {
+    struct batch *b;
+    struct arena *scratch;
+    struct old_mail *first;
+    enum liaison_code code;
+};
+
+static int erased_row(void *arg, struct slice key, struct slice value)
+{
+    struct erased_mail *e = arg;
+    const void *m;
+
+    arena_reset(e->scratch);
+    e->code = valid_decode(&liaison__rows__v1__mail__descriptor, value, e->scratch, &m);
+    if (e->code != LIAISON_OK || key.n != MAIL_KEY) {
+        e->code = e->code == LIAISON_MEMORY ? e->code : LIAISON_DAMAGED;
+        return 1;
+    }
+    const struct item *i =
+        map_get(e->b->items, ((const Liaison__Rows__V1__Mail *)m)->referral);
+
+    if (i == NULL || !item_erased(i))
+        return 0;
+    struct old_mail *old = arena_alloc(e->b->arena, sizeof *old);
+
+    if (old == NULL) {
+        e->code = LIAISON_MEMORY;
+        return 1;
+    }
+    memcpy(old->key, key.p, MAIL_KEY);
+    old->next = e->first;
+    e->first = old;
+    return 0;
+}
+
+void mail_erase(struct batch *b, uint32_t agency)
+{
+    struct erased_mail e = {.b = b, .scratch = arena_new()};
+    uint8_t from[4], to[4];
+
+    if (e.scratch == NULL) {
+        batch_fail(b, LIAISON_MEMORY);
+        return;
+    }
+    be32_put(from, agency);
+    be32_put(to, agency + 1);
+    enum liaison_code code =
+        store_batch_scan(b->tx, T_MAIL, slice(from, sizeof from), slice(to, sizeof to),
+                         SIZE_MAX, erased_row, &e);
+
+    arena_free(e.scratch);
+    if (code != LIAISON_OK || e.code != LIAISON_OK)
+        batch_fail(b, code != LIAISON_OK ? code : e.code);
+    for (const struct old_mail *m = e.first; m != NULL && b->failed == LIAISON_OK;
+         m = m->next)
+        take_out(b, agency, m->key[4], be64_get(m->key + 5));
+}
+
 /* ------------------------------------------------------------ push */
 
 struct found {

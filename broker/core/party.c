@@ -208,9 +208,8 @@ enum liaison_code party_old_keys(struct batch *b, const struct party *p, uint64_
     enum liaison_code code =
         store_get(b->tx, T_MONTH, month_key(p, month, key), &wrapped);
 
-    return code != LIAISON_OK
-               ? code
-               : vault_unwrap(b->core->vault, month_slot(p, month), wrapped, out);
+    return code != LIAISON_OK ? code
+                              : group_open_keys(b, month_slot(p, month), wrapped, out);
 }
 
 enum liaison_code party_month_keys(struct batch *b, struct party *p,
@@ -228,12 +227,13 @@ enum liaison_code party_month_keys(struct batch *b, struct party *p,
         store_get(b->tx, T_MONTH, month_key(p, month, key), &wrapped);
 
     if (code == LIAISON_OK) {
-        code = vault_unwrap(b->core->vault, slot, wrapped, &p->month_keys);
+        code = group_open_keys(b, slot, wrapped, &p->month_keys);
     } else if (code == LIAISON_NOT_FOUND) {
-        vault_make_keys(b->core->vault, slot, &p->month_keys, fresh);
-        store_put(b->tx, T_MONTH, month_key(p, month, key), slice(fresh, sizeof fresh));
+        code = group_make_keys(b, slot, &p->month_keys, fresh);
+        if (code == LIAISON_OK)
+            store_put(b->tx, T_MONTH, month_key(p, month, key),
+                      slice(fresh, sizeof fresh));
         party_touch(b, p); /* so that a failed batch forgets the keys */
-        code = LIAISON_OK;
     }
     if (code == LIAISON_OK)
         p->month = month;

@@ -240,7 +240,8 @@ static bool fill_cards(struct batch *b, struct call *c, struct session *s,
 
         if (i == NULL)
             return false;
-        if (!l->finished && referral_finished((Liaison__V1__State)i->row.state))
+        if (item_erased(i) ||
+            (!l->finished && referral_finished((Liaison__V1__State)i->row.state)))
             continue;
         if (!note_received(b, i, s->party, s->certificate, c->frame->caller->officer))
             return false;
@@ -390,6 +391,11 @@ void open_call(struct batch *b, struct call *c, struct session *s)
     const char **names;
     size_t n;
 
+    if (i != NULL && item_erased(i)) {
+        refuse(b, c, s, LIAISON_ERASED, erased_text(b->arena, i),
+               LIAISON__V1__EVENT__EVENT_OPEN, binary_slice(i->row.id));
+        return;
+    }
     if (i == NULL ||
         !note_received(b, i, s->party, s->certificate, c->frame->caller->officer))
         return;

@@ -21,7 +21,7 @@ static bool opening_keys(struct batch *b, struct party *who, struct item *item,
 {
     enum liaison_code code;
 
-    if (item == NULL) {
+    if (item == NULL || item_erased(item)) {
         code = party_month_keys(b, who, out);
         return code == LIAISON_OK || (batch_fail(b, code), false);
     }

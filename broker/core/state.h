@@ -12,6 +12,8 @@
 #include "broker/ledger/ledger.h"
 #include "broker/referral/referral.h"
 
+extern const struct store_table TABLES[T__COUNT]; /* core.c */
+
 /* Somebody the ledger counts. Lives as long as the core. */
 struct party {
     uint32_t number;
@@ -110,6 +112,7 @@ struct batch {
     uint64_t seq; /* number of the next entry in the store; its place in the log is log_base() less */
     struct log_batch tree;
     bool note;    /* a checkpoint is in the transaction */
+    bool turns_key; /* something is erased: the key file's key is replaced with the commit */
     bool stepped; /* the wall clock has, and no entry says so yet */
     struct summaries summaries;
     struct await *awaits;
@@ -168,9 +171,18 @@ struct item *item_find(struct batch *b, const struct party *from, struct slice i
 /* A new one with fresh keys; the caller fills the row. NULL when memory is out. */
 struct item *item_make(struct batch *b);
 
-/* Unwraps its keys if that was not done yet. */
+/* True once it is erased: state, number and entries are left, nothing that could be opened. */
+static inline bool item_erased(const struct item *i)
+{
+    return i->row.erased_seq != 0;
+}
+
+/* Unwraps its keys if that was not done yet. LIAISON_ERASED, and no failure of the batch: it has none any more. */
 MUST_CHECK
 enum liaison_code item_keys(struct batch *b, struct item *i);
+
+/* Wraps the keys it has once more, as its group's key is another; of an erased one there is nothing to wrap. */
+void item_rewrap(struct batch *b, struct item *i);
 
 /* Loads envelope and referral if that was not done yet. */
 MUST_CHECK
@@ -189,6 +201,35 @@ void item_put_action(struct batch *b, struct item *i, uint32_t version,
 MUST_CHECK
 enum liaison_code item_get_action(struct batch *b, struct item *i, uint32_t version,
                                   const Liaison__V1__SignedAction **out);
+
+/* ------------------------------------------------------------ groups.c */
+
+/* Opens the key file at the epoch that the store says. Evidence is read without it, if it must be: c->vault is NULL then.
+ * On error `why` is a sentence. Errors: those of vault_open and the store. */
+MUST_CHECK
+enum liaison_code groups_load(struct core *c, char *why, size_t why_len);
+
+/* The epoch of the key file that the store wants; 0 if it does not say. Errors: LIAISON_DAMAGED, LIAISON_IO. */
+MUST_CHECK
+enum liaison_code groups_epoch(struct store *s, uint64_t *epoch);
+
+/* Draws keys for a slot and wraps them; opens wrapped ones. Errors: LIAISON_DAMAGED, LIAISON_EVIDENCE (no key
+ * file), those of the store. */
+MUST_CHECK
+enum liaison_code group_make_keys(struct batch *b, struct vault_slot slot, struct vault_keys *out,
+                            uint8_t wrapped[VAULT_WRAPPED_BYTES]);
+MUST_CHECK
+enum liaison_code group_open_keys(struct batch *b, struct vault_slot slot, struct slice wrapped,
+                            struct vault_keys *out);
+
+/* Draws a new key for the group of that referral, under which those of it that are not erased are wrapped from then on. */
+MUST_CHECK
+enum liaison_code group_renew(struct batch *b, uint64_t number);
+
+/* Draws the key file's next key and wraps every group's key under it; vault_turn() or vault_drop() has to follow the batch's end,
+ * unless its outcome is not known. Errors: LIAISON_FULL, LIAISON_IO, LIAISON_DAMAGED, LIAISON_MEMORY. */
+MUST_CHECK
+enum liaison_code groups_rotate(struct batch *b);
 
 /* ------------------------------------------------------------ trail.c */
 
@@ -220,7 +261,7 @@ struct recorded {
 };
 
 /* Appends one entry: fills in seq, time, counters, rule set and names of the parties; its opening hangs on `item`'s keys, or on
- * `who`'s month when item is NULL. An officer that no signed bytes hold is kept sealed beside it. False: the batch has failed. */
+ * `who`'s month when item is NULL or erased. An officer that no signed bytes hold is kept sealed beside it. False: the batch has failed. */
 MUST_CHECK
 bool record(struct batch *b, struct ledger_fact *f, struct party *who,
             struct party *counterpart, struct item *item, bool keep_officer,
@@ -295,6 +336,19 @@ MUST_CHECK
 bool note_received(struct batch *b, struct item *i, struct party *reader,
                    const uint8_t certificate[32], const char *officer);
 
+/* ------------------------------------------------------------ erase.c */
+
+/* Erases in a batch of its own: it wraps keys anew that other calls of a batch may have in hand. */
+void erase_call(struct batch *b, struct call *c);
+
+/* After that batch has ended with `code`: the key file's old key is destroyed, or its new one, and the answer is complete.
+ * Errors: what must end the process; the next start sees by the store's epoch whether it was committed. */
+MUST_CHECK
+enum liaison_code erase_settle(struct core *core, struct call *c, enum liaison_code code);
+
+/* "erased under entry 12", in the arena. */
+const char *erased_text(struct arena *a, const struct item *i);
+
 /* ------------------------------------------------------------ mail.c */
 
 /* Puts a referral (version 0) or an action's notice into `to`'s mailbox. Returns the item's number. */
@@ -303,6 +357,9 @@ uint64_t mail_put(struct batch *b, struct party *to, unsigned class, uint64_t re
 
 /* Takes the referral's own item out of the recipient's mailbox, if it still waits. */
 void mail_drop(struct batch *b, struct item *i);
+
+/* Takes every item of erased referrals in the batch's hands out of an agency's mailbox. */
+void mail_erase(struct batch *b, uint32_t agency);
 
 /* Leases and encodes all that credit allows; bounded, so *more says that there may be more. */
 void mail_push(struct batch *b, uint64_t now_mono_ms, bool *more);

@@ -57,8 +57,10 @@ static void judge(struct batch *b, struct call *c, const struct session *s,
         bool same = was->len == sizeof j->digest &&
                     CRYPTO_memcmp(was->data, j->digest, sizeof j->digest) == 0;
 
-        j->code = same ? LIAISON_OK : LIAISON_CONFLICT;
-        j->text = NULL;
+        j->code = !same                   ? LIAISON_CONFLICT
+                  : item_erased(j->known) ? LIAISON_ERASED
+                                          : LIAISON_OK;
+        j->text = j->code == LIAISON_ERASED ? erased_text(b->arena, j->known) : NULL;
         return;
     }
     judge_by_rules(b, c, j);

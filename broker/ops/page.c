@@ -6,11 +6,10 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "broker/ops/local.h"
 #include "broker/ops/log.h"
 #include "proto/err.h"
 
@@ -248,47 +247,6 @@ static void *run(void *arg)
 
 /* ---------------------------------------------------------------- the socket */
 
-/* Takes away a socket that nobody listens on any more; anything else stays and makes bind fail. */
-static void clear_away(const struct sockaddr_un *at)
-{
-    struct stat st;
-    int fd;
-
-    if (lstat(at->sun_path, &st) != 0 || !S_ISSOCK(st.st_mode))
-        return;
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return;
-    if (connect(fd, (const struct sockaddr *)at, sizeof *at) != 0 &&
-        errno == ECONNREFUSED)
-        unlink(at->sun_path);
-    close(fd);
-}
-
-static int listen_at(const char *path)
-{
-    struct sockaddr_un at = {.sun_family = AF_UNIX};
-    int error, fd;
-
-    if (strlen(path) >= sizeof at.sun_path) {
-        errno = ENAMETOOLONG;
-        return -1;
-    }
-    memcpy(at.sun_path, path, strlen(path));
-    clear_away(&at);
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    mode_t mask = umask(0117); /* nobody runs beside us yet */
-    bool ok = fd >= 0 && bind(fd, (const struct sockaddr *)&at, sizeof at) == 0 &&
-              listen(fd, BACKLOG) == 0;
-
-    error = errno;
-    umask(mask);
-    if (!ok && fd >= 0)
-        close(fd);
-    errno = error;
-    return ok ? fd : -1;
-}
-
 enum liaison_code page_open(const char *path, const struct metrics *metrics,
                             struct page **out, char *why, size_t why_len)
 {
@@ -300,7 +258,7 @@ enum liaison_code page_open(const char *path, const struct metrics *metrics,
     }
     p->metrics = metrics;
     p->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    p->listener = p->bell < 0 ? -1 : listen_at(path);
+    p->listener = p->bell < 0 ? -1 : local_listen(path, 0660, BACKLOG);
     if (p->listener < 0) {
         snprintf(why, why_len, "metrics %s: %s", path, strerror(errno));
         page_close(p);

@@ -7,7 +7,9 @@
 
 #include "broker/store/store.h"
 
-enum { LMDB_KEY_MAX = 511 };
+#define LMDB_SCHEME "lmdb:"
+
+enum { LMDB_KEY_MAX = 511, LMDB_READERS_LOOK = 1024 };
 
 struct store_batch {
     struct store *store;
@@ -32,6 +34,7 @@ struct store {
     uint64_t used_pages, page_bytes;
     uint64_t ordinary_pages; /* what an ordinary batch may leave in use */
     uint64_t reserve_bytes;
+    uint64_t batches; /* begun; after some, dead readers are looked for */
     MDB_dbi meta;
     struct store_batch batch;
     size_t n_tables;

@@ -12,7 +12,6 @@
 
 enum { FORMAT = 1 };
 
-static const char URL_SCHEME[] = "lmdb:";
 static const char META_NAME[] = "lmdb.meta";
 static const char DATA_FILE[] = "data.mdb";
 static const char LEADER_FILE[] = "leader.lock";
@@ -221,11 +220,11 @@ enum liaison_code store_open(const char *url, const struct store_table *tables,
                              size_t n_tables, const struct store_settings *settings,
                              struct store **out, bool *fresh, char *why, size_t why_len)
 {
-    if (strncmp(url, URL_SCHEME, sizeof URL_SCHEME - 1) != 0 ||
-        url[sizeof URL_SCHEME - 1] == '\0')
+    if (strncmp(url, LMDB_SCHEME, sizeof LMDB_SCHEME - 1) != 0 ||
+        url[sizeof LMDB_SCHEME - 1] == '\0')
         return explain(LIAISON_CONFIG, why, why_len,
                        "store %s: \"lmdb:DIRECTORY\" wanted", url);
-    const char *dir = url + sizeof URL_SCHEME - 1;
+    const char *dir = url + sizeof LMDB_SCHEME - 1;
     enum liaison_code code = check_settings(settings, dir, why, why_len);
     if (code != LIAISON_OK)
         return code;

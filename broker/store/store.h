@@ -93,6 +93,15 @@ void store_abort(struct store_batch *b);
 MUST_CHECK
 enum liaison_code store_commit(struct store_batch *b, const struct store_head *next, const uint8_t batch_id[16]);
 
+/* Copies what was last committed in `url` into a store of its own in the folder `dir`, which is made (0700), while another
+ * process may be writing. Free pages stay behind. File, folder and the folder above are flushed after LIAISON_OK; after any
+ * error nothing is left. One snapshot is held, and only while it is copied.
+ *
+ * On error `why` is a sentence. Errors: LIAISON_FILE (no store there; `dir` is there already), LIAISON_PERMISSION,
+ * LIAISON_FULL, LIAISON_DAMAGED, LIAISON_IO, LIAISON_CONFIG. Source: lmdb.h, mdb_env_copyfd2(), MDB_CP_COMPACT. */
+MUST_CHECK
+enum liaison_code store_backup(const char *url, const char *dir, uint64_t *bytes, char *why, size_t why_len);
+
 /* What scans call for every row: return 0 to go on, anything else to stop. Slices live until it returns. */
 typedef int store_row(void *arg, struct slice key, struct slice value);
 

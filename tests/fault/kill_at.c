@@ -1,7 +1,8 @@
-/* Preloaded into a program by tests/e2e/22-outbox: kill -9 just before or just after the n-th call that the outside can see.
+/* Preloaded into a program by tests/e2e/22-outbox and 61-erase: kill -9 just before or just after the n-th call that the outside can see.
  *
  *     KILL_AT=N      at the N-th such call, counted over all of them; unset: never
  *     KILL_FROM=NAME counting begins with the first call of that name
+ *     KILL_ON=TEXT   ... whose path, if it has one, holds TEXT
  *     KILL_AFTER=1   when it has been made
  *     KILL_TRACE=F   the calls' names are written into F, a line each */
 #include <dlfcn.h>
@@ -29,10 +30,11 @@ static int counted(const char *name, const char *what)
     static long n;
     static int begun;
     const char *at = getenv("KILL_AT"), *trace = getenv("KILL_TRACE");
-    const char *from = getenv("KILL_FROM");
+    const char *from = getenv("KILL_FROM"), *on = getenv("KILL_ON");
     char line[512];
 
-    begun = begun || from == NULL || strcmp(name, from) == 0;
+    begun = begun || ((from == NULL || strcmp(name, from) == 0) &&
+                      (on == NULL || strstr(what, on) != NULL));
     if (!begun)
         return 0;
 
@@ -55,10 +57,10 @@ static int counted(const char *name, const char *what)
         *(void **)&real = next(#name);                                                   \
         int die = counted(#name, what);                                                  \
         if (die && getenv("KILL_AFTER") == NULL)                                         \
-            kill(getpid(), SIGKILL);                                                     \
+            raise(SIGKILL); /* the one that a broker's sandbox lets it send */           \
         type rc = real arguments;                                                        \
         if (die)                                                                         \
-            kill(getpid(), SIGKILL);                                                     \
+            raise(SIGKILL);                                                              \
         return rc;                                                                       \
     }
 
@@ -81,6 +83,9 @@ WATCHED(int, unlink, (const char *path), (path), path)
 WATCHED(int, rmdir, (const char *path), (path), path)
 WATCHED(int, fsync, (int fd), (fd), path_of(fd))
 WATCHED(ssize_t, write, (int fd, const void *p, size_t n), (fd, p, n), path_of(fd))
+WATCHED(int, fdatasync, (int fd), (fd), path_of(fd))
+WATCHED(ssize_t, pwrite, (int fd, const void *p, size_t n, off_t at), (fd, p, n, at),
+        path_of(fd))
 WATCHED(int, connect, (int fd, const struct sockaddr *to, socklen_t n), (fd, to, n), "")
 WATCHED(ssize_t, send, (int fd, const void *p, size_t n, int flags), (fd, p, n, flags),
         "")

@@ -56,6 +56,9 @@ static void *run(void *arg)
 static void start(struct rig *r)
 {
     char why[512], address[32];
+
+    r->zmq =
+        zmq_ctx_new(); /* one for each start: a name is free once its socket is reaped */
     struct core_settings s = {
         .zmq = r->zmq,
         .gates = 1,
@@ -99,6 +102,7 @@ static void stop(struct rig *r)
     zmq_close(r->gate);
     zmq_close(r->main_pair);
     core_free(r->core);
+    zmq_ctx_term(r->zmq);
 }
 
 static int setup_sized(void **state, uint64_t map_bytes)
@@ -124,7 +128,6 @@ static int setup_sized(void **state, uint64_t map_bytes)
                        sizeof why) != LIAISON_OK ||
         conf_read_rules("test.conf", slice_text(RULES), &r->rules, stderr) != LIAISON_OK)
         return -1;
-    r->zmq = zmq_ctx_new();
     r->h = hash_new();
     r->map_bytes = map_bytes;
     start(r);
@@ -148,7 +151,6 @@ static int teardown(void **state)
     char command[128];
 
     stop(r);
-    zmq_ctx_term(r->zmq);
     rules_free(r->rules);
     tls_trust_free(r->trust);
     hash_free(r->h);
@@ -930,6 +932,256 @@ static void calls_without_their_messages_are_refused(void **state)
     }
 }
 
+/* ------------------------------------------------------------ erasure */
+
+/* Erases as main asks; `digits` of each id are given. Returns the answer, to be freed. */
+static struct call *erase(struct rig *r, const uint8_t (*ids)[16], size_t n,
+                          size_t digits)
+{
+    struct call *c = call_new(CALL_ERASE, 0);
+    zmq_pollitem_t item = {.socket = r->main_pair, .events = ZMQ_POLLIN};
+
+    c->erase = arena_zero(c->arena, sizeof *c->erase);
+    c->erase->basis = "law";
+    c->erase->officer = "9001";
+    c->erase->n = n;
+    c->erase->list = arena_zero(c->arena, n * sizeof *c->erase->list);
+    for (size_t i = 0; i < n; i++) {
+        c->erase->list[i].from = "fr/lyon/prison";
+        c->erase->list[i].digits = digits;
+        memcpy(c->erase->list[i].id, ids[i], (digits + 1) / 2);
+        if (digits % 2 != 0)
+            c->erase->list[i].id[digits / 2] &= 0xf0;
+    }
+    assert_int_equal(call_send(r->main_pair, c), LIAISON_OK);
+    assert_int_equal(zmq_poll(&item, 1, 5000), 1);
+    c = call_recv(r->main_pair);
+    assert_int_equal(c->kind, CALL_ANSWER);
+    return c;
+}
+
+/* Hand-overs; their ids are in `ids`, and the first one's envelope in *envelope. */
+static void hand_over_some(struct rig *r, uint8_t (*ids)[16], size_t n,
+                           struct slice *envelope)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct slice e;
+
+        assert_code(hand_over(r, &e), LIAISON_OK);
+        memcpy(ids[i], LAST_ID, 16);
+        if (i == 0 && envelope != NULL)
+            *envelope = e;
+        else
+            free((void *)(uintptr_t)e.p);
+    }
+}
+
+static struct call *history(struct rig *r, uint64_t session, const uint8_t id[16])
+{
+    Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
+    Liaison__V1__History h = LIAISON__V1__HISTORY__INIT;
+    Liaison__V1__Reference ref = LIAISON__V1__REFERENCE__INIT;
+
+    ref.from = (char *)"fr/lyon/prison";
+    ref.id = (ProtobufCBinaryData){16, (uint8_t *)id};
+    h.referral = &ref;
+    f.body_case = LIAISON__V1__FRAME__BODY_HISTORY;
+    f.history = &h;
+    return ask(r, frame_call(r, session, &f));
+}
+
+/* How many entries of that event the referral's history has, and where the last is. */
+static size_t entries_of(struct rig *r, const uint8_t id[16], Liaison__V1__Event event,
+                         uint64_t *seq)
+{
+    struct call *c = history(r, 1, id);
+    size_t n = 0;
+
+    assert_int_equal(c->frame->body_case, LIAISON__V1__FRAME__BODY_HISTORY_PAGE);
+    for (size_t i = 0; i < c->frame->history_page->n_entries; i++) {
+        const ProtobufCBinaryData *bytes = &c->frame->history_page->entries[i];
+        const void *m;
+
+        assert_int_equal(valid_decode(&liaison__v1__ledger_entry__descriptor,
+                                      slice(bytes->data, bytes->len), c->arena, &m),
+                         LIAISON_OK);
+        const Liaison__V1__LedgerEntry *e = m;
+
+        if (e->event != event)
+            continue;
+        n++;
+        *seq = e->seq;
+    }
+    call_free(c);
+    return n;
+}
+
+static void is_erased(struct rig *r, const uint8_t id[16], struct slice envelope)
+{
+    assert_code(open_referral(r, 1, "fr/lyon/prison", id), LIAISON_ERASED);
+    assert_code(open_referral(r, 2, "fr/lyon/prison", id), LIAISON_ERASED);
+    assert_code(open_referral(r, 3, "fr/lyon/prison", id), LIAISON_NOT_FOUND);
+    assert_code(ask(r, submit(r, 1, envelope, SECTIONS, 2, false)), LIAISON_ERASED);
+    assert_code(ask(r, act(r, 2, "fr/lyon/probation", "fr/lyon/prison", id,
+                           LIAISON__V1__MOVE__MOVE_START, 2, "")),
+                LIAISON_ERASED);
+}
+
+static void what_is_erased_is_refused_as_such_and_the_rest_goes_on(void **state)
+{
+    struct rig *r = *state;
+    struct slice envelope;
+    uint8_t ids[3][16];
+    uint64_t seq = 0, again = 0;
+
+    open_all(r);
+    hand_over_some(r, ids, 3, &envelope);
+    assert_code(ask(r, act(r, 2, "fr/lyon/probation", "fr/lyon/prison", ids[0],
+                           LIAISON__V1__MOVE__MOVE_ACCEPT, 1, "")),
+                LIAISON_OK);
+    struct call *c = erase(r, (const uint8_t(*)[16])ids, 1, 32);
+
+    assert_int_equal(c->code, LIAISON_OK);
+    assert_false(c->erase->list[0].before);
+    assert_int_equal(entries_of(r, ids[0], LIAISON__V1__EVENT__EVENT_ERASE, &seq), 1);
+    assert_int_equal(c->erase->list[0].seq, seq);
+    call_free(c);
+    is_erased(r, ids[0], envelope);
+    assert_code(open_referral(r, 2, "fr/lyon/prison", ids[1]), LIAISON_OK);
+    stop(r);
+    start(r);
+    open_all(r);
+    is_erased(r, ids[0], envelope);
+    for (size_t i = 1; i < 3; i++)
+        assert_code(open_referral(r, 2, "fr/lyon/prison", ids[i]), LIAISON_OK);
+    for (uint64_t session = 1; session <= 2; session++) {
+        c = list(r, session,
+                 session == 1 ? LIAISON__V1__BOX__BOX_SENT : LIAISON__V1__BOX__BOX_INBOX);
+        assert_int_equal(c->frame->cards->n_cards, 2);
+        call_free(c);
+    }
+    c = erase(r, (const uint8_t(*)[16])ids, 1, 32);
+    assert_int_equal(c->code, LIAISON_OK);
+    assert_true(c->erase->list[0].before);
+    assert_int_equal(c->erase->list[0].seq, seq);
+    call_free(c);
+    assert_int_equal(entries_of(r, ids[0], LIAISON__V1__EVENT__EVENT_ERASE, &again), 1);
+    hand_over_some(r, ids, 1, NULL); /* its number is behind the erased one's */
+    free((void *)(uintptr_t)envelope.p);
+}
+
+static void many_are_erased_at_once_over_several_groups(void **state)
+{
+    enum { ALL = 600, ERASED = 300 };
+    static uint8_t ids[ALL][16];
+    struct rig *r = *state;
+
+    open_all(r);
+    hand_over_some(r, ids, ALL, NULL);
+    struct call *c = erase(r, (const uint8_t(*)[16])ids, ERASED, 32);
+
+    assert_int_equal(c->code, LIAISON_OK);
+    for (size_t i = 1; i < ERASED; i++)
+        assert_int_equal(c->erase->list[i].seq, c->erase->list[0].seq + i);
+    call_free(c);
+    for (size_t round = 0; round < 2; round++) {
+        for (size_t i = 0; i < ALL; i += 37)
+            assert_code(open_referral(r, 2, "fr/lyon/prison", ids[i]),
+                        i < ERASED ? LIAISON_ERASED : LIAISON_OK);
+        stop(r);
+        start(r);
+        open_all(r);
+    }
+}
+
+static void a_wrong_name_erases_nothing_and_a_short_one_must_be_the_only_one(void **state)
+{
+    struct rig *r = *state;
+    uint8_t ids[3][16], none[2][16];
+
+    open_all(r);
+    hand_over_some(r, ids, 3, NULL);
+    memcpy(none[0], ids[0], 16);
+    memcpy(none[1], ids[1], 16);
+    none[1][15] ^= 1;
+    struct call *c = erase(r, (const uint8_t(*)[16])none, 2, 32);
+
+    assert_int_equal(c->code, LIAISON_NOT_FOUND);
+    assert_non_null(strstr(c->why, "there is none"));
+    call_free(c);
+    c = erase(r, (const uint8_t(*)[16])ids, 1, 9); /* they are of one moment */
+    assert_int_equal(c->code, LIAISON_FIELD);
+    assert_non_null(strstr(c->why, "several"));
+    call_free(c);
+    for (size_t i = 0; i < 3; i++)
+        assert_code(open_referral(r, 2, "fr/lyon/prison", ids[i]), LIAISON_OK);
+    c = erase(r, (const uint8_t(*)[16])ids, 1, 31);
+    assert_int_equal(c->code, LIAISON_OK);
+    assert_memory_equal(c->erase->list[0].id, ids[0], 16);
+    call_free(c);
+    assert_code(open_referral(r, 2, "fr/lyon/prison", ids[0]), LIAISON_ERASED);
+    assert_code(open_referral(r, 2, "fr/lyon/prison", ids[1]), LIAISON_OK);
+}
+
+static void nothing_of_an_erased_referral_is_delivered(void **state)
+{
+    struct rig *r = *state;
+    uint8_t ids[3][16];
+
+    open_all(r);
+    hand_over_some(r, ids, 3, NULL);
+    /* The news of an accept waits for the prison; two cards wait for probation. */
+    assert_code(ask(r, act(r, 2, "fr/lyon/probation", "fr/lyon/prison", ids[0],
+                           LIAISON__V1__MOVE__MOVE_ACCEPT, 1, "")),
+                LIAISON_OK);
+    assert_code(grant(r, 2, 1), LIAISON_OK);
+    struct call *d = next_call(r);
+
+    assert_non_null(d);
+    assert_int_equal(d->kind, CALL_PUSH);
+    uint64_t mailbox = d->frame->deliver->mailbox, lease = d->frame->deliver->lease;
+
+    call_free(d);
+    call_free(erase(r, (const uint8_t(*)[16])ids, 2, 32));
+    assert_code(ack(r, 2, mailbox, lease),
+                LIAISON_OK); /* of an erased one: done already */
+    d = next_call(r);        /* for the credit that it gave back */
+    assert_non_null(d);
+    assert_int_equal(d->frame->body_case, LIAISON__V1__FRAME__BODY_DELIVER);
+    assert_int_equal(d->frame->deliver->mailbox, mailbox + 1);
+    call_free(d);
+    assert_code(grant(r, 1, 10), LIAISON_OK);
+    stop(r);
+    start(r);
+    open_all(r);
+    assert_code(grant(r, 1, 10), LIAISON_OK);
+    assert_code(open_referral(r, 1, "fr/lyon/prison", ids[2]), LIAISON_OK);
+}
+
+static void a_full_store_can_be_erased_from(void **state)
+{
+    struct rig *r = *state;
+    struct slice envelope;
+    uint8_t first[1][16];
+    bool full = false;
+
+    open_all(r);
+    hand_over_some(r, first, 1, NULL);
+    for (size_t i = 0; i < 4000 && !full; i++) {
+        struct call *c = hand_over(r, &envelope);
+
+        full = c->frame->body_case == LIAISON__V1__FRAME__BODY_ERROR;
+        call_free(c);
+        free((void *)(uintptr_t)envelope.p);
+    }
+    assert_true(full);
+    struct call *c = erase(r, (const uint8_t(*)[16])first, 1, 32);
+
+    assert_int_equal(c->code, LIAISON_OK);
+    call_free(c);
+    assert_code(open_referral(r, 2, "fr/lyon/prison", first[0]), LIAISON_ERASED);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -945,6 +1197,12 @@ int main(void)
         TEST(a_delivery_comes_again_until_it_is_acknowledged_and_says_so),
         TEST(an_auditor_sees_the_trail_of_its_area_denials_and_reads_included),
         TEST(calls_without_their_messages_are_refused),
+        TEST(what_is_erased_is_refused_as_such_and_the_rest_goes_on),
+        TEST(many_are_erased_at_once_over_several_groups),
+        TEST(a_wrong_name_erases_nothing_and_a_short_one_must_be_the_only_one),
+        TEST(nothing_of_an_erased_referral_is_delivered),
+        cmocka_unit_test_setup_teardown(a_full_store_can_be_erased_from, setup_small,
+                                        teardown),
         cmocka_unit_test_setup_teardown(
             when_the_reserve_is_gone_reads_are_refused_too_and_the_core_goes_on,
             setup_small, teardown),

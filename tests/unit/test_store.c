@@ -714,6 +714,132 @@ static void one_batch_larger_than_the_map_stores_nothing(void **state)
     five_letters(r);
 }
 
+/* ---------------------------------------------------------------- backup */
+
+/* As another process, which is what takes a backup. */
+static enum liaison_code backup(struct rig *r, const char *to, uint64_t *bytes)
+{
+    int pipe_fds[2], status;
+    assert_int_equal(pipe(pipe_fds), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        char why[256];
+        enum liaison_code code = store_backup(r->url, to, bytes, why, sizeof why);
+        if (write(pipe_fds[1], bytes, sizeof *bytes) != sizeof *bytes)
+            _exit(127);
+        _exit((int)code);
+    }
+    close(pipe_fds[1]);
+    assert_int_equal(read(pipe_fds[0], bytes, sizeof *bytes), sizeof *bytes);
+    close(pipe_fds[0]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    return (enum liaison_code)WEXITSTATUS(status);
+}
+
+static void forget(const char *dir)
+{
+    static const char *const FILES[] = {"data.mdb", "lock.mdb", ""};
+    for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++) {
+        char path[160];
+        snprintf(path, sizeof path, "%s/%s", dir, FILES[i]);
+        remove(path);
+    }
+}
+
+static void a_backup_holds_what_was_committed_and_not_the_open_batch(void **state)
+{
+    struct rig *r = *state, copy = {0};
+    struct stat st;
+    uint64_t bytes = 0;
+    char to[72], file[128];
+    five_letters(r);
+    struct store_batch *b = begin(r, STORE_ORDINARY);
+    put(b, T_PLAIN, "open", "batch");
+    snprintf(to, sizeof to, "%s/copy", r->dir);
+    assert_int_equal(backup(r, to, &bytes), LIAISON_OK);
+    assert_int_equal(commit(r, b), LIAISON_OK);
+    assert_int_equal(rows(r, T_PLAIN), 6);
+    assert_int_equal(stat(to, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0700);
+    snprintf(file, sizeof file, "%s/data.mdb", to);
+    assert_int_equal(stat(file, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    assert_int_equal(st.st_size, bytes);
+    snprintf(copy.url, sizeof copy.url, "lmdb:%s", to);
+    assert_int_equal(rig_open(&copy, &ROOMY), LIAISON_OK);
+    assert_false(copy.fresh);
+    assert_int_equal(rows(&copy, T_PLAIN), 5);
+    assert_int_equal(store_head(copy.store, &copy.head), LIAISON_OK);
+    assert_int_equal(copy.head.size + 1, r->head.size);
+    rig_close(&copy);
+    forget(to);
+}
+
+static void a_backup_leaves_free_pages_behind(void **state)
+{
+    struct rig *r = *state;
+    static uint8_t big[1u << 20];
+    static const char GONE[] = "deleted before the backup was made";
+    uint64_t bytes = 0;
+    char to[72], command[256];
+    memcpy(big, GONE, sizeof GONE);
+    struct store_batch *b = begin(r, STORE_ORDINARY);
+    store_put(b, T_BIG, slice_text("k"), slice(big, sizeof big));
+    assert_int_equal(commit(r, b), LIAISON_OK);
+    b = begin(r, STORE_ORDINARY);
+    store_delete(b, T_BIG, slice_text("k"));
+    assert_int_equal(commit(r, b), LIAISON_OK);
+    snprintf(to, sizeof to, "%s/copy", r->dir);
+    assert_int_equal(backup(r, to, &bytes), LIAISON_OK);
+    assert_true(bytes < sizeof big);
+    snprintf(command, sizeof command, "grep -qaF '%s' %s/s/data.mdb", GONE, r->dir);
+    assert_int_equal(system(command), 0); /* so there was something to leave behind */
+    snprintf(command, sizeof command, "grep -qaF '%s' %s/data.mdb", GONE, to);
+    assert_int_not_equal(system(command), 0);
+    forget(to);
+}
+
+static void a_backup_wants_a_store_and_a_new_folder(void **state)
+{
+    struct rig *r = *state;
+    uint64_t bytes = 0;
+    char to[96], keep[96];
+    five_letters(r);
+    snprintf(to, sizeof to, "%s/copy", r->dir);
+    assert_int_equal(mkdir(to, 0700), 0);
+    assert_int_equal(backup(r, to, &bytes), LIAISON_FILE);
+    assert_int_equal(rmdir(to), 0); /* still there, and empty */
+    strcpy(keep, r->url);
+    snprintf(r->url, sizeof r->url, "lmdb:%s/none", r->dir);
+    assert_int_equal(backup(r, to, &bytes), LIAISON_FILE);
+    assert_int_not_equal(access(to, F_OK), 0);
+    strcpy(r->url, keep);
+    snprintf(to, sizeof to, "%s/none/copy", r->dir);
+    assert_int_equal(backup(r, to, &bytes), LIAISON_FILE);
+}
+
+static void a_backup_that_does_not_fit_leaves_nothing(void **state)
+{
+    struct rig *r = *state;
+    static uint8_t big[2u << 20];
+    struct rlimit was, less = {1u << 20, 1u << 20};
+    uint64_t bytes = 0;
+    char to[72];
+    struct store_batch *b = begin(r, STORE_ORDINARY);
+    store_put(b, T_BIG, slice_text("k"), slice(big, sizeof big));
+    assert_int_equal(commit(r, b), LIAISON_OK);
+    snprintf(to, sizeof to, "%s/copy", r->dir);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+    less.rlim_max = was.rlim_max;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &less), 0);
+    enum liaison_code code = backup(r, to, &bytes);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+    assert_int_equal(code, LIAISON_FULL);
+    assert_int_not_equal(access(to, F_OK), 0);
+}
+
 #define OPENED(f)  cmocka_unit_test_setup_teardown(f, empty_rig, drop_rig)
 #define LEADING(f) cmocka_unit_test_setup_teardown(f, leading_rig, drop_rig)
 
@@ -743,6 +869,10 @@ int main(void)
         LEADING(a_file_that_may_not_grow_stores_nothing_until_it_may),
         OPENED(a_disk_with_less_than_the_reserve_takes_the_reserves_batches_only),
         OPENED(one_batch_larger_than_the_map_stores_nothing),
+        LEADING(a_backup_holds_what_was_committed_and_not_the_open_batch),
+        LEADING(a_backup_leaves_free_pages_behind),
+        LEADING(a_backup_wants_a_store_and_a_new_folder),
+        LEADING(a_backup_that_does_not_fit_leaves_nothing),
     };
     return cmocka_run_group_tests(TESTS, NULL, NULL);
 }
