@@ -9,9 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/notary/water.h"
+#include "proto/liaison.pb-c.h"
 #include "proto/merkle.h"
 
-enum { LOG = 1, BIT_AT = 40 };
+enum { LOG = 1 };
 
 static MDB_env *env;
 static MDB_txn *txn;
@@ -84,13 +86,20 @@ static uint64_t count(void)
     return s.ms_entries;
 }
 
-/* The nonce's last byte is in every entry at much the same place; the entry stays well-formed. */
+/* A bit of the nonce, so that the entry is one still. */
 static void flip(uint64_t n)
 {
     static struct bytes b;
 
     get_entry(n, &b);
-    b.p[BIT_AT] ^= 0x10;
+    Liaison__V1__LedgerEntry *e = liaison__v1__ledger_entry__unpack(NULL, b.n, b.p);
+
+    must(e == NULL || e->nonce.len == 0 ? EINVAL : 0, "decode");
+    uint8_t *nonce = memmem(b.p, b.n, e->nonce.data, e->nonce.len);
+
+    must(nonce == NULL ? EINVAL : 0, "nonce");
+    nonce[0] ^= 0x10;
+    liaison__v1__ledger_entry__free_unpacked(e, NULL);
     put_entry(n, &b);
 }
 
@@ -230,9 +239,25 @@ static uint64_t number(const char *text)
     return strtoull(text, NULL, 10);
 }
 
+static void cmd_size(char *const *w)
+{
+    (void)w;
+    printf("%llu\n", (unsigned long long)count());
+}
+
 static void cmd_flip(char *const *w)
 {
     flip(number(w[0]));
+}
+
+/* What is no entry any more. */
+static void cmd_garble(char *const *w)
+{
+    static struct bytes b;
+
+    get_entry(number(w[0]), &b);
+    b.p[0] ^= 0x80;
+    put_entry(number(w[0]), &b);
 }
 
 static void cmd_forge(char *const *w)
@@ -241,10 +266,41 @@ static void cmd_forge(char *const *w)
     put_leaf_hash(number(w[0]));
 }
 
+/* Takes notes of more than `size` entries away. */
+static void cut_notes(uint64_t size)
+{
+    MDB_dbi notes = table("note");
+    MDB_cursor *c;
+    MDB_val key, value;
+
+    must(mdb_cursor_open(txn, notes, &c), "cursor");
+    while (mdb_cursor_get(c, &key, &value, MDB_LAST) == 0 &&
+           be64_get((uint8_t *)key.mv_data + 4) > size)
+        must(mdb_cursor_del(c, 0), "delete note");
+    mdb_cursor_close(c);
+}
+
+/* The notes that knew it as it was are gone too. */
 static void cmd_rebuild(char *const *w)
 {
     flip(number(w[0]));
     rebuild(count());
+    cut_notes(number(w[0]));
+}
+
+/* What a notary would have in its high-water file that had signed all that the store holds now. */
+static void cmd_water(char *const *w)
+{
+    struct water water = {.counter = 1, .size = count()};
+    char why[512] = "";
+    MDB_val key = val("head", 4), value;
+
+    must(mdb_get(txn, meta, &key, &value), "head");
+    memcpy(water.root, (uint8_t *)value.mv_data + 16, sizeof water.root);
+    if (water_make(hasher, w[0], w[1], &water, why, sizeof why) != LIAISON_OK) {
+        fprintf(stderr, "edit_store: %s\n", why);
+        exit(1);
+    }
 }
 
 /* Entry N is gone; those behind it move up by one, and the last number is nobody's. */
@@ -288,18 +344,11 @@ static void cmd_copy(char *const *w)
 static void cmd_cut(char *const *w)
 {
     uint64_t size = number(w[0]);
-    MDB_dbi notes = table("note");
-    MDB_cursor *c;
-    MDB_val key, value;
 
     for (uint64_t n = count(); n > size; n--)
         drop_entry(n - 1);
     cut_hashes(merkle_stored_count(size));
-    must(mdb_cursor_open(txn, notes, &c), "cursor");
-    while (mdb_cursor_get(c, &key, &value, MDB_LAST) == 0 &&
-           be64_get((uint8_t *)key.mv_data + 4) > size)
-        must(mdb_cursor_del(c, 0), "delete note");
-    mdb_cursor_close(c);
+    cut_notes(size);
     rebuild(size);
 }
 
@@ -339,7 +388,9 @@ static const struct {
     int n;
     void (*run)(char *const *words);
 } COMMANDS[] = {
+    {"size", "", "prints how many entries there are", 0, cmd_size},
     {"flip", "N", "one bit of entry N", 1, cmd_flip},
+    {"garble", "N", "the first bit of entry N, which is none then", 1, cmd_garble},
     {"forge", "N", "one bit of entry N, and its leaf's hash", 1, cmd_forge},
     {"rebuild", "N", "one bit of entry N, all hashes over it, and the head", 1,
      cmd_rebuild},
@@ -348,6 +399,8 @@ static const struct {
     {"swap", "N M", "each in the other's place", 2, cmd_swap},
     {"copy", "N M", "entry N in M's place too", 2, cmd_copy},
     {"cut", "N", "a whole log of its first N entries", 1, cmd_cut},
+    {"water", "FILE LOG", "makes a notary's state for what the store holds", 2,
+     cmd_water},
     {"rows", "TABLE", "prints keys and values", 1, cmd_rows},
     {"delete", "TABLE KEY", "a row", 2, cmd_delete},
     {"put", "TABLE KEY VALUE", "a row", 3, cmd_put},
