@@ -102,23 +102,37 @@ void core_evidence(struct core *c, const char *why)
         "Keep the store as it is and tell them. See liaisond(8), EVIDENCE");
 }
 
+/* Another log begins. What was wrong with the one before stays as it is, and is not looked at again. */
+static void leave_behind(struct core *c, const char *why)
+{
+    c->evidence = false;
+    if (log_number(c->log) > 0)
+        log_warn("log.left", "log=%s entries=%llu why=\"%s\" what=\"%s\"",
+                 log_origin(c->log), (unsigned long long)log_size(c->log),
+                 why == NULL ? "its store was rolled back" : why,
+                 "a new log begins: hand its key to the members");
+}
+
 /* The log, and whether it is what was committed and what was signed. */
 static enum liaison_code open_log(struct core *c, char *why, size_t why_len)
 {
     bool sound;
+    char unsound[256];
     enum liaison_code code =
         log_open(c->store, c->hash, &c->head, &c->log, &sound, why, why_len);
 
     if (code != LIAISON_OK)
         return code;
-    if (!sound)
-        core_evidence(c, why);
+    c->evidence = !sound;
+    snprintf(unsound, sizeof unsound, "%s", why);
     code = notes_open(c, &sound, why, why_len);
-    if (code == LIAISON_OK && !sound)
-        core_evidence(c, why);
-    if (code == LIAISON_OK)
-        code = summary_open(c);
-    return code;
+    if (code != LIAISON_OK)
+        return code;
+    if (notes_begin_due(c))
+        leave_behind(c, c->evidence ? unsound : NULL);
+    else if (c->evidence || !sound)
+        core_evidence(c, c->evidence ? unsound : why);
+    return summary_open(c);
 }
 
 static enum liaison_code bind_pairs(struct core *c)
@@ -188,6 +202,10 @@ enum liaison_code core_new(const struct core_settings *settings, struct core **o
     if (c == NULL)
         return code;
     c->settings = *settings;
+    if (c->settings.unsigned_ms == 0)
+        c->settings.unsigned_ms = CORE_UNSIGNED_MS;
+    if (c->settings.unsigned_entries == 0)
+        c->settings.unsigned_entries = CORE_UNSIGNED_ENTRIES;
     c->settings.rules = rules_share(settings->rules);
     c->settings.trust = tls_trust_share(settings->trust);
     rules_set_id(settings->rules, c->rule_set);
@@ -337,8 +355,9 @@ static void confirm_clock(struct batch *b)
 /* What is not a peer's call leaves an entry; as evidence the log takes none. */
 static void handle(struct batch *b, struct call *c)
 {
-    if (b->core->evidence && (c->kind == CALL_STRANGERS || c->kind == CALL_REFUSED ||
-                              c->kind == CALL_CUT || c->kind == CALL_CRL))
+    if (b->core->evidence &&
+        (c->kind == CALL_STRANGERS || c->kind == CALL_REFUSED || c->kind == CALL_CUT ||
+         c->kind == CALL_CRL || c->kind == CALL_CLOCK))
         return;
     switch (c->kind) {
     case CALL_OPENED:
@@ -802,6 +821,8 @@ static void note_in(struct batch *b, Liaison__V1__Event event)
 
     if (notes_begin_due(b->core))
         notes_begin(b);
+    if (notes_rotation_due(b->core))
+        notes_rotate(b);
     broker_entry(b, event, rules ? b->core->rule_set : NULL);
     if (rules)
         keep_rules(b);

@@ -382,8 +382,9 @@ struct party *broker_party(struct batch *b);
 /* ------------------------------------------------------------ notes.c */
 
 /* Asks the notary what it has signed, and whether the store is of the same mind: if it is not, why says so and *sound is false.
- * A notary whose key is of the log after the store's begins that one. Gives: c->notes.
- * Errors: LIAISON_CONFIG (the key is another log's), LIAISON_IO, LIAISON_TIMEOUT, LIAISON_DAMAGED, LIAISON_MEMORY. */
+ * A notary whose key is of the log after the store's begins that one, behind settings.last_note if it is not the first.
+ * Of a log that is evidence already nothing more is asked. Gives: c->notes.
+ * Errors: LIAISON_CONFIG (the key is another log's, or there is no last_note), LIAISON_IO, LIAISON_TIMEOUT, LIAISON_DAMAGED, LIAISON_MEMORY. */
 MUST_CHECK
 enum liaison_code notes_open(struct core *c, bool *sound, char *why, size_t why_len);
 void notes_free(struct notes *n); /* NULL is harmless */
@@ -396,6 +397,10 @@ bool notes_begin_due(const struct core *c);
 
 /* Begins it: its row, and the entry that names the last checkpoint of the one before. */
 void notes_begin(struct batch *b);
+
+/* True if no entry of the log says yet that its key was rotated to the one it has; puts that entry. */
+bool notes_rotation_due(const struct core *c);
+void notes_rotate(struct batch *b);
 
 /* Takes the notary's answer, if there is one. What it refuses to sign is evidence. */
 void notes_hear(struct core *c);
@@ -456,3 +461,6 @@ void summary_if_due(struct batch *b);
 
 /* From now on nothing is written or signed. */
 void core_evidence(struct core *c, const char *why);
+
+/* A call has met what cannot be read as it was hashed: from now on the log is evidence, and the call is told so. */
+void core_found_damage(struct batch *b, struct call *c, const char *why);
