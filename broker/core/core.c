@@ -198,7 +198,7 @@ static void end_all(struct core *core)
 
 /* A little of the log is hashed again every second, all of it over and over: what a disk has changed is found while
  * witnesses and backups still hold what it was. */
-static void scrub(struct core *core)
+static void scrub(struct core *core, struct arena *arena)
 {
     uint64_t now_ms = core_clock_ns(CLOCK_MONOTONIC) / 1000000, bad = 0;
     char why[128];
@@ -208,8 +208,10 @@ static void scrub(struct core *core)
     core->scrubbed_ms = now_ms;
     enum liaison_code code = log_scrub(core->log, SCRUB_ENTRIES, &bad);
 
-    if (code == LIAISON_OK)
+    if (code == LIAISON_OK) {
+        replay_some(core, arena);
         return;
+    }
     snprintf(why, sizeof why, "entry %llu cannot be read as it was hashed: %s",
              (unsigned long long)bad, err_text(code));
     core_evidence(core, why);
@@ -228,7 +230,7 @@ static enum liaison_code serve(struct core *core, struct arena *arena,
         if (code != LIAISON_OK)
             break;
         notes_hear(core);
-        scrub(core);
+        scrub(core, arena);
         struct call *calls = collect(core), *erasures = take_erasures(&calls);
         size_t expired =
             delivery_expire(core->delivery, core_clock_ns(CLOCK_MONOTONIC) / 1000000);

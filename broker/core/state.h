@@ -62,6 +62,7 @@ struct core {
     bool step_told; /* an entry says that the clock is held */
     struct summaries summaries;
     bool evidence;          /* the log is not what was signed: nothing is written or signed, only auditors are served */
+    uint64_t replayed;      /* the last referral that was compared with its entries */
     uint64_t scrubbed_ms;   /* monotonic: when entries were last hashed again */
     uint64_t time_ns;       /* of the last entry */
     uint64_t next_number;   /* of referrals */
@@ -493,6 +494,11 @@ enum liaison_code summary_open(struct core *c);
 
 /* At the end of a batch: writes a summary if one is due. */
 void summary_if_due(struct batch *b);
+
+/* ------------------------------------------------------------ replay.c */
+
+/* Compares the next few referrals with what their entries come to, over and over again; changes nothing. Resets the arena. */
+void replay_some(struct core *c, struct arena *arena);
 
 /* ------------------------------------------------------------ evidence */
 
