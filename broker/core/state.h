@@ -58,6 +58,7 @@ struct core {
     struct notes *notes;
     struct ledger_clock clock;
     bool step_told; /* an entry says that the clock is held */
+    bool held_said; /* the log does */
     struct summaries summaries;
     bool evidence;          /* the log is not what was signed: nothing is written or signed, only auditors are served */
     uint64_t scrubbed_ms;   /* monotonic: when entries were last hashed again */
