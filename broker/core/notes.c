@@ -278,6 +278,13 @@ enum liaison_code notes_open(struct core *c, bool *sound, char *why, size_t why_
     code = compare(c, &n->answer.status, sound, why, why_len);
     if (code == LIAISON_OK && !n->begin)
         code = load_newest(c, sound, why, why_len);
+    if (code == LIAISON_OK && n->size > 0 && n->answer.status.has_state &&
+        n->signed_size == 0) {
+        snprintf(why, why_len,
+                 "checkpoints of this log were signed, but not by this notary, which has "
+                 "signed nothing: put its key and state files back");
+        code = LIAISON_CONFIG;
+    }
     if (code == LIAISON_OK && !n->begin)
         code = load_witnessed(c);
     if (code == LIAISON_OK)

@@ -1,5 +1,7 @@
 #pragma once
 /* What the files of this room share: the core, one batch of it, and the referrals the batch has in hand. */
+#include <time.h>
+
 #include "broker/core/call.h"
 #include "broker/core/core.h"
 #include "broker/core/log.h"
@@ -12,7 +14,7 @@
 #include "broker/ledger/ledger.h"
 #include "broker/referral/referral.h"
 
-extern const struct store_table TABLES[T__COUNT]; /* core.c */
+extern const struct store_table TABLES[T__COUNT]; /* open.c */
 
 /* Somebody the ledger counts. Lives as long as the core. */
 struct party {
@@ -133,6 +135,41 @@ static inline struct slice binary_slice(ProtobufCBinaryData b)
 {
     return slice(b.data, b.len);
 }
+
+/* ------------------------------------------------------------ core.c */
+
+uint64_t core_clock_ns(clockid_t which);
+
+/* Releases a chain of calls with all that they hold. */
+void core_free_chain(struct call *c);
+
+/* ------------------------------------------------------------ handle.c */
+
+/* Does what one call asks; its answer, if there is one, lies in it until the commit. */
+void core_handle(struct batch *b, struct call *c);
+
+/* ------------------------------------------------------------ batch.c */
+
+/* Opens a transaction for entries of this moment; `full`: on the reserve. Errors: as store_begin(). */
+MUST_CHECK
+enum liaison_code batch_begin(struct core *core, struct arena *arena, bool full,
+                              struct batch *b);
+
+/* After LIAISON_OK all of it is durable and may be told. Otherwise batch_undo() is due. */
+MUST_CHECK
+enum liaison_code batch_commit(struct batch *b);
+
+/* Takes the batch back in memory, as the store has. */
+void batch_undo(struct batch *b);
+
+/* Handles the calls, commits and answers. What finds no room is tried again on the reserve, where only reads, denials and their
+ * entries go. *more: deliveries wait still. Takes calls. Errors: what ends the process. */
+MUST_CHECK
+enum liaison_code batch_run(struct core *core, struct arena *arena, struct call *calls,
+                            bool *more);
+
+/* Sends a chain to its gates, each gate's part as one message, in order. Takes the chain. */
+void core_send(struct core *core, struct call *chain);
 
 /* ------------------------------------------------------------ party.c */
 

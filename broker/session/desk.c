@@ -19,7 +19,7 @@ void gate_list(struct session *s, enum session_list which)
     l->last = s;
 }
 
-static void unlist(struct session *s, enum session_list which)
+void gate_unlist(struct session *s, enum session_list which)
 {
     struct list *l = &s->gate->lists[which];
 
@@ -41,7 +41,7 @@ struct session *desk_first(struct gate *g, enum session_list which)
     struct session *s = g->lists[which].first;
 
     if (s != NULL)
-        unlist(s, which);
+        gate_unlist(s, which);
     return s;
 }
 
@@ -49,10 +49,11 @@ void gate_bury(struct session *s)
 {
     if (s->listed[LIST_DEAD])
         return;
-    unlist(s, LIST_RUN);
-    unlist(s, LIST_SHAKE);
-    unlist(s, LIST_STALLED);
-    unlist(s, LIST_DIRTY);
+    gate_unlist(s, LIST_RUN);
+    gate_unlist(s, LIST_SHAKE);
+    gate_unlist(s, LIST_SHAKING);
+    gate_unlist(s, LIST_STALLED);
+    gate_unlist(s, LIST_DIRTY);
     timers_remove(s->gate->timers, &s->timer);
     s->gate->unanswered -=
         s->unanswered; /* the core owes no answers to those who have left */

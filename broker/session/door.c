@@ -11,6 +11,7 @@
 
 enum {
     ACCEPTS_PER_TURN = 32,
+    ROOM_PART = 8,       /* of the handshakes are given up at once */
     FULL_PAUSE_MS = 100, /* after running out of descriptors or memory */
 };
 
@@ -24,8 +25,35 @@ static void watch_listeners(struct gate *g, bool on)
     g->listening = on;
 }
 
+/* When the handshake that was quiet for longest may be given up for a newcomer; never while it is we who keep it waiting. */
+static int64_t gives_way_ms(const struct gate *g)
+{
+    const struct session *s = g->lists[LIST_SHAKING].first;
+
+    if (s == NULL || s->listed[LIST_SHAKE] || s->listed[LIST_RUN])
+        return INT64_MAX;
+    return s->heard_ms + g->set.quiet_ms;
+}
+
+/* With all handshakes taken, whoever says nothing makes room: else a few silent strangers keep everybody out for tls_ms. */
+static void make_room(struct gate *g)
+{
+    for (unsigned i = 0;
+         i <= g->set.handshakes / ROOM_PART && gives_way_ms(g) <= g->now_ms; i++)
+        session_fire(g->lists[LIST_SHAKING].first, EVENT_TIMEOUT,
+                     (struct session_cause){.code = LIAISON_TIMEOUT});
+}
+
+int64_t door_wakes_ms(const struct gate *g)
+{
+    return g->shaking < g->set.handshakes ? INT64_MAX : gives_way_ms(g);
+}
+
 void door_mind(struct gate *g)
 {
+    if (g->shaking >= g->set.handshakes)
+        make_room(g);
+
     bool open = !g->stopping && g->shaking < g->set.handshakes &&
                 g->accept_at_ms <= g->now_ms && gate_may_shake(g);
 
@@ -85,6 +113,7 @@ static void let_in(struct gate *g, int fd, const uint8_t address[16])
     g->n_free--;
     g->slots[slot] = s;
     g->shaking++;
+    gate_list(s, LIST_SHAKING);
     atomic_fetch_add(&g->live, 1);
     metrics_add(g->set.metrics, METRIC_SESSIONS, 1);
     if (!watch(g, fd, s->number))

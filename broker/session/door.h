@@ -5,6 +5,9 @@
 /* Watches the listeners, or not, as the number of handshakes, descriptors and stopping allow. Call once a turn. */
 void door_mind(struct gate *g);
 
+/* When door_mind has something to do at the latest, if nothing happens before; INT64_MAX: never. */
+int64_t door_wakes_ms(const struct gate *g);
+
 /* Accepts what waits on a listener. */
 void door_accept(struct gate *g, int listener);
 

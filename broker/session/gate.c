@@ -51,6 +51,7 @@ void gate_defaults(struct gate_settings *s)
     s->idle_talk_ms = 60000;
     s->key_records = STREAM_KEY_RECORDS;
     s->tls_ms = 5000;
+    s->quiet_ms = 500;
     s->zmtp_ms = 2000;
     s->hello_ms = 2000;
     s->ping_ms = 20000;
@@ -319,6 +320,10 @@ static int wait_ms(const struct gate *g, int64_t until)
         until = g->accept_at_ms;
     if (!gate_may_shake(g) && shake_at_ms(g) < until)
         until = shake_at_ms(g);
+    if (door_wakes_ms(g) < until)
+        until = door_wakes_ms(g);
+    if (until <= g->now_ms)
+        return 0;
     return until - g->now_ms > 60000 ? 60000 : (int)(until - g->now_ms);
 }
 
@@ -337,8 +342,8 @@ static int64_t turn(struct gate *g)
     strangers = desk_strangers(g, false);
     flush_sessions(g);
     desk_send(g);
-    desk_free_the_dead(g);
     door_mind(g);
+    desk_free_the_dead(g);
     if (take_all(g)) /* what came meanwhile; and ZMQ's descriptor is quiet now */
         return g->now_ms;
     first = timers_first(g->timers);

@@ -52,6 +52,7 @@ struct gate_settings {
     uint64_t key_records; /* TLS records under one key */
 
     int64_t tls_ms, zmtp_ms, hello_ms; /* from accept to TLS, to READY, to Hello */
+    int64_t quiet_ms; /* in a handshake, while all handshakes are taken: past it another may have the place */
     int64_t ping_ms,
         idle_ms; /* quiet until we PING, until we drop; the latter also for a peer that does not read */
     int64_t linger_ms;    /* for a peer to take our last words */

@@ -98,6 +98,9 @@ static void shake(struct session *s)
         identify(s);
         break;
     case STREAM_AGAIN:
+        s->heard_ms = s->gate->now_ms;
+        gate_unlist(s, LIST_SHAKING);
+        gate_list(s, LIST_SHAKING); /* behind those that are quiet for longer */
         break;
     case STREAM_ENDED:
         session_fire(s, EVENT_LOST, (struct session_cause){.code = LIAISON_CLOSED});
@@ -257,11 +260,11 @@ static void hear_all(struct session *s, size_t *budget)
     }
 }
 
-/* PINGs and key updates cost us work and say nothing: some are welcome, a flood ends the session. */
+/* PINGs, key updates and calls before Hello cost us work and say nothing: some are welcome, a flood ends the session. */
 static void bound_idle_talk(struct session *s)
 {
     const struct gate *g = s->gate;
-    uint64_t talk = link_idle_talk(s->link);
+    uint64_t talk = link_idle_talk(s->link) + s->early;
 
     if (s->talk_ms + g->set.idle_talk_ms <= g->now_ms) {
         s->talk_ms = g->now_ms;
@@ -271,8 +274,22 @@ static void bound_idle_talk(struct session *s)
         s->state == SESSION_CLOSING)
         return;
     session_fire(s, EVENT_BREACH,
-                 (struct session_cause){.code = LIAISON_LIMIT,
-                                        .why = "too many PINGs or key updates"});
+                 (struct session_cause){
+                     .code = LIAISON_LIMIT,
+                     .why = "too many PINGs, key updates or calls before Hello"});
+}
+
+/* A frame that was begun must end, lest a byte now and then keep a session and its memory for ever. */
+static void mind_begun(struct session *s)
+{
+    uint64_t begun = link_begun(s->link);
+
+    if (begun == s->begun)
+        return;
+    s->begun = begun;
+    s->begun_ms = s->gate->now_ms;
+    if (begun != 0 && s->state == SESSION_READY)
+        timers_set(s->gate->timers, &s->timer, session_deadline(s));
 }
 
 static void read_turn(struct session *s)
@@ -293,6 +310,8 @@ static void read_turn(struct session *s)
         session_fire(s, EVENT_LOST, (struct session_cause){.code = LIAISON_MEMORY});
     else
         bound_idle_talk(s);
+    if (s->state != SESSION_OVER)
+        mind_begun(s);
 }
 
 void session_turn(struct session *s)

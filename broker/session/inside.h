@@ -85,6 +85,9 @@ bool gate_stalled(const struct gate *g);
 /* Puts a session on a list, at its end; harmless if it is there. */
 void gate_list(struct session *s, enum session_list which);
 
+/* Takes a session off a list; harmless if it is not there. */
+void gate_unlist(struct session *s, enum session_list which);
+
 /* The session is over: forgets it everywhere; frees it at the end of the turn. */
 void gate_bury(struct session *s);
 

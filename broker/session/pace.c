@@ -9,7 +9,7 @@ static void resume(struct session *s)
     if (!s->held || !session_may_read(s))
         return;
     s->held = false;
-    s->heard_ms = s->gate->now_ms; /* it was we who did not listen */
+    s->heard_ms = s->begun_ms = s->gate->now_ms; /* it was we who did not listen */
     gate_list(s, LIST_RUN);
 }
 
@@ -67,6 +67,14 @@ static int64_t quiet_until(const struct session *s)
     return s->heard_ms + (s->pinged ? set->idle_ms : set->ping_ms);
 }
 
+/* When a frame that was begun must have ended. */
+static int64_t whole_until(const struct session *s)
+{
+    if (s->begun == 0 || s->held || s->listed[LIST_STALLED])
+        return INT64_MAX; /* we do not listen: it cannot end */
+    return s->begun_ms + s->gate->set.idle_ms;
+}
+
 /* When the session must be looked at again, whatever happens. */
 int64_t session_deadline(const struct session *s)
 {
@@ -77,7 +85,7 @@ int64_t session_deadline(const struct session *s)
     case SESSION_WELCOME:
         return sooner(stuck, s->ends_ms);
     case SESSION_READY:
-        return sooner(sooner(stuck, s->ends_ms), quiet_until(s));
+        return sooner(sooner(stuck, s->ends_ms), sooner(quiet_until(s), whole_until(s)));
     case SESSION_TLS:
     case SESSION_ZMTP:
     case SESSION_BARRED:
@@ -107,6 +115,11 @@ static void wake_live(struct session *s)
     }
     if (s->stuck_since_ms != 0 && s->stuck_since_ms + g->set.idle_ms <= g->now_ms) {
         session_fire(s, EVENT_TIMEOUT, (struct session_cause){.code = LIAISON_TIMEOUT});
+        return;
+    }
+    if (s->state == SESSION_READY && whole_until(s) <= g->now_ms) {
+        session_end(s, CALL_CUT, LIAISON_TIMEOUT,
+                    "a message was begun and not ended in time");
         return;
     }
     if (s->state != SESSION_READY || quiet_until(s) > g->now_ms)

@@ -23,7 +23,7 @@ struct session *session_new(struct gate *g, uint64_t number, int fd,
     s->gate = g;
     s->number = number;
     memcpy(s->address, address, sizeof s->address);
-    s->heard_ms = g->now_ms;
+    s->heard_ms = s->talk_ms = g->now_ms;
     s->phase_ends_ms = g->now_ms + g->set.tls_ms;
     timers_set(g->timers, &s->timer, s->phase_ends_ms);
     return s;
@@ -135,6 +135,7 @@ static void do_say_barred(struct session *s, struct session_cause *cause)
 /* A call before Hello: a stock DEALER reconnects without telling its program, so the session lives. */
 static void do_ask_hello(struct session *s, struct session_cause *cause)
 {
+    s->early++;
     queue_error(s, cause->call->frame->id,
                 &(struct session_cause){.code = LIAISON_HELLO_REQUIRED});
     call_free(cause->call);
@@ -142,6 +143,7 @@ static void do_ask_hello(struct session *s, struct session_cause *cause)
 
 static void do_other_version(struct session *s, struct session_cause *cause)
 {
+    s->early++;
     queue_error(s, cause->call->frame->id,
                 &(struct session_cause){.code = LIAISON_VERSION});
     call_free(cause->call);
@@ -408,8 +410,10 @@ void session_fire(struct session *s, enum session_event event, struct session_ca
         return;
     }
     s->state = e->next;
-    if (was_shaking && s->state != SESSION_TLS)
+    if (was_shaking && s->state != SESSION_TLS) {
         s->gate->shaking--;
+        gate_unlist(s, LIST_SHAKING);
+    }
     e->act(s, &cause);
     if (s->state == SESSION_OVER)
         gate_bury(s);

@@ -47,6 +47,7 @@ struct session_cause {
 enum session_list {
     LIST_RUN,     /* has something to read or to do */
     LIST_SHAKE,   /* its handshake would go on if handshakes had time left */
+    LIST_SHAKING, /* in a handshake, whoever was quiet for longest first */
     LIST_STALLED, /* would be read if the core had room */
     LIST_DIRTY,   /* has something to write */
     LIST_DEAD,    /* over, to be freed */
@@ -69,7 +70,9 @@ struct session {
     int64_t phase_ends_ms; /* TLS to Hello, closing, lingering */
     int64_t heard_ms;
     int64_t talk_ms; /* since when its idle talk is counted, and what it was then */
-    uint64_t talk_before;
+    uint64_t talk_before, early; /* early: calls before Hello, which are idle talk too */
+    uint64_t begun; /* the frame that the peer has begun and not ended, and since when; 0: none */
+    int64_t begun_ms;
     int64_t stuck_since_ms; /* 0: the peer takes what we write */
     int64_t ends_ms;        /* its certificate's end on our clock */
     bool pinged, opened, held;

@@ -15,6 +15,7 @@ struct link {
     bool readable; /* the socket may have more */
     bool up;
     uint64_t commands; /* that came after READY */
+    uint64_t frames;   /* that were whole */
 };
 
 enum liaison_code link_new(SSL_CTX *context, int fd, size_t message_max,
@@ -182,13 +183,17 @@ static enum link_event meaning(struct link *l, enum zmtp_event event,
 /* The next event of what is already here; ZMTP_NEED if that is not enough. */
 static enum zmtp_event parse(struct link *l, struct zmtp_frame *f, const char **why)
 {
+    enum zmtp_event event;
     struct slice have;
     size_t want;
 
     buffer_drop(&l->in, l->parsed);
     l->parsed = 0;
     have = buffer_bytes(&l->in);
-    return zmtp_next(&l->zmtp, have.p, have.n, &l->parsed, &want, f, why);
+    event = zmtp_next(&l->zmtp, have.p, have.n, &l->parsed, &want, f, why);
+    if (event != ZMTP_NEED)
+        l->frames++;
+    return event;
 }
 
 /* Gets more bytes: LINK_QUIET says that there are some now. */
@@ -279,6 +284,11 @@ size_t link_queued(const struct link *l)
 uint64_t link_idle_talk(const struct link *l)
 {
     return l->commands + stream_idle_updates(l->stream) * LINK_UPDATE_TALK;
+}
+
+uint64_t link_begun(const struct link *l)
+{
+    return buffer_bytes(&l->in).n > l->parsed ? l->frames + 1 : 0;
 }
 
 bool link_up(const struct link *l)

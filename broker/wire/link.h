@@ -72,6 +72,9 @@ size_t link_queued(const struct link *l);
  * which counts as LINK_UPDATE_TALK commands. It only rises. */
 uint64_t link_idle_talk(const struct link *l);
 
+/* The number of the frame of which a part lies here, or 0 if all that came was whole. Between two turns. */
+uint64_t link_begun(const struct link *l);
+
 /* True between LINK_UP and the end. */
 bool link_up(const struct link *l);
 

@@ -101,21 +101,31 @@ static void renew_keys(struct stream *s)
     s->key_updates++;
 }
 
+/* OpenSSL may want more to read while the socket holds it: it has taken a key update off the socket, and only answered the one
+ * before. What it then has is not told by the socket any more, so it is asked until it takes nothing. */
 enum stream_result stream_read(struct stream *s, uint8_t *out, size_t room, size_t *n)
 {
-    uint64_t heard = s->updates_heard;
-    enum stream_result r;
-    int rc;
+    const uint64_t heard = s->updates_heard;
+    BIO *socket = SSL_get_rbio(s->ssl);
+    enum stream_result r = STREAM_AGAIN;
+    uint64_t taken;
 
-    ERR_clear_error();
-    rc = SSL_read_ex(s->ssl, out, room, n);
-    if (rc != 1) {
+    do {
+        int rc;
+
+        taken = BIO_number_read(socket);
+        ERR_clear_error();
+        rc = SSL_read_ex(s->ssl, out, room, n);
+        if (rc == 1) {
+            s->read++;
+            return STREAM_DONE;
+        }
         *n = 0;
         r = result_of(s, rc);
-        return r == STREAM_AGAIN && s->updates_heard > heard ? STREAM_DONE : r;
-    }
-    s->read++;
-    return STREAM_DONE;
+        if (r == STREAM_AGAIN && s->updates_heard > heard)
+            return STREAM_DONE;
+    } while (r == STREAM_AGAIN && BIO_number_read(socket) > taken);
+    return r;
 }
 
 enum stream_result stream_write(struct stream *s, struct slice bytes, size_t *n)

@@ -14,6 +14,15 @@ enum audit_option {
     AUDIT_OPT_FROM,
     AUDIT_OPT_UNTIL,
     AUDIT_OPT_LIMIT,
+    AUDIT_OPT_BUNDLE,
+    AUDIT_OPT_POLICY,
+    AUDIT_OPT_ROTATIONS,
+    AUDIT_OPT_STATE,
+    AUDIT_OPT_NOTE,
+    AUDIT_OPT_EVIDENCE,
+    AUDIT_OPT_THREADS,
+    AUDIT_OPT_FULL,
+    AUDIT_OPT_OUT,
     AUDIT_OPT_JSON,
     AUDIT_OPT_PROFILE,
     AUDIT_OPT_BROKER,
@@ -32,6 +41,8 @@ struct audit {
     const char *opt[AUDIT_OPT__COUNT]; /* NULL: not given; "" for those without a value */
     struct arena *arena;               /* lives until the end */
     struct liaison *lib;               /* after audit_open() */
+    const char *const *args;           /* behind the command */
+    size_t n_args;
 };
 
 /* Says "liaison-audit: ..." on stderr. Returns the exit status for `code`. */
@@ -45,6 +56,24 @@ int audit_lib_fail(struct audit *a, enum liaison_code code);
 MUST_CHECK
 bool audit_open(struct audit *a, int *status);
 
+/* ---- filter.c: which entries */
+
+/* Nanoseconds of a time or a day; of a day its beginning, or its end where `end` says so. */
+MUST_CHECK
+bool audit_time(const char *text, bool end, uint64_t *ns);
+
+/* Checks the forms of --limit, --referral, --event, --from and --until. Returns 0, or the exit status. */
+int audit_filter_check(const struct audit *a, uint64_t *limit);
+
+/* ---- policy.c */
+
+/* Reads --policy, else the profile's log.policy, with the rotations of --rotations or the profile's log.rotations.
+ * Gives: *out. On error `why` is a sentence. Errors: LIAISON_NOT_FOUND (no policy is named), LIAISON_FILE, LIAISON_CONFIG,
+ *        LIAISON_SIGNATURE and the like (a rotation), LIAISON_MEMORY. */
+struct note_policy;
+MUST_CHECK
+enum liaison_code audit_policy(struct audit *a, struct note_policy **out, char *why, size_t why_len);
+
 /* ---- entry.c */
 
 /* Writes one entry: a line, or all of it as JSON. Returns the exit status. */
@@ -52,3 +81,9 @@ int audit_entry(const Liaison__V1__LedgerEntry *e, bool json);
 
 /* ---- the commands */
 int audit_log(struct audit *a);
+int audit_verify(struct audit *a);
+int audit_show(struct audit *a);
+int audit_search(struct audit *a);
+int audit_timeline(struct audit *a);
+int audit_who_saw(struct audit *a);
+int audit_prove(struct audit *a);

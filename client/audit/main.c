@@ -1,4 +1,4 @@
-/* liaison-audit: read the audit trail with an auditor's profile. */
+/* liaison-audit: read the audit trail with an auditor's profile, and verify it without one. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -15,6 +15,24 @@ static const struct option_row {
                         "not before: 2026-11-23 or 2026-11-23T08:00:00Z (UTC)"},
     [AUDIT_OPT_UNTIL] = {"until", "TIME", "not after: a time, or a day to its end"},
     [AUDIT_OPT_LIMIT] = {"limit", "N", "at most so many entries"},
+    [AUDIT_OPT_BUNDLE] = {"bundle", "DIR",
+                          "read this bundle instead of asking the broker"},
+    [AUDIT_OPT_POLICY] = {"policy", "FILE",
+                          "whose signatures count (the profile's log.policy)"},
+    [AUDIT_OPT_ROTATIONS] = {"rotations", "FILE",
+                             "notes that changed the log's key (the profile's "
+                             "log.rotations)"},
+    [AUDIT_OPT_STATE] = {"state", "FILE",
+                         "what was verified last; brought up to date when all is good"},
+    [AUDIT_OPT_NOTE] = {"note", "FILE",
+                        "another's checkpoint of this log, which it must extend"},
+    [AUDIT_OPT_EVIDENCE] = {"evidence", "FILE",
+                            "where both notes of a fork go (STATE.fork, else "
+                            "liaison.fork)"},
+    [AUDIT_OPT_THREADS] = {"threads", "N", "how many threads verify (one a processor)"},
+    [AUDIT_OPT_FULL] = {"full", NULL,
+                        "every entry again, not only those since the state"},
+    [AUDIT_OPT_OUT] = {"out", "FILE", "where the proof goes (standard output)"},
     [AUDIT_OPT_JSON] = {"json", NULL, "the whole entries, one JSON object per line"},
     [AUDIT_OPT_PROFILE] =
         {"profile", "DIR",
@@ -40,8 +58,19 @@ static const struct command {
     int (*run)(struct audit *a);
 } COMMANDS[] = {
     {"log", "list the entries of the ledger, oldest first",
-     "liaison-audit log --agency fr/lyon/police --event submit --from 2026-11-01",
-     audit_log},
+     "log --agency fr/lyon/police --event submit --from 2026-11-01", audit_log},
+    {"verify", "verify bundles: every entry, the tree, its signatures",
+     "verify 2026-11 --policy log.policy --state main.state", audit_verify},
+    {"show", "show an entry of a bundle, by its number", "show 4711 --bundle 2026-11",
+     audit_show},
+    {"search", "list entries of a bundle, and say whether that is all there are",
+     "search --bundle 2026-11 --policy log.policy --agency fr/lyon/police", audit_search},
+    {"timeline", "what became of a referral",
+     "timeline --bundle 2026-11 --referral 0189f7c0-...", audit_timeline},
+    {"who-saw", "who was shown a referral, what of it, and why",
+     "who-saw --bundle 2026-11 --referral 0189f7c0-...", audit_who_saw},
+    {"prove", "write the proof of an entry of a bundle, for others to check",
+     "prove 4711 --bundle 2026-11 --out 4711.tlog-proof", audit_prove},
 };
 
 enum { N_COMMANDS = sizeof COMMANDS / sizeof *COMMANDS };
@@ -60,10 +89,12 @@ static void options_help(void)
 
 static void help(void)
 {
-    puts("usage: liaison-audit COMMAND [OPTIONS]\n");
+    puts("usage: liaison-audit COMMAND [ARGUMENTS] [OPTIONS]\n");
     for (size_t i = 0; i < N_COMMANDS; i++)
-        printf("  %-10s %s\n\nExample:\n  %s\n", COMMANDS[i].name, COMMANDS[i].help,
-               COMMANDS[i].example);
+        printf("  %-10s %s\n", COMMANDS[i].name, COMMANDS[i].help);
+    puts("\nExamples:");
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        printf("  liaison-audit %s\n", COMMANDS[i].example);
     options_help();
 }
 
@@ -117,8 +148,7 @@ static bool read_options(struct audit *a, int *argc, char **argv)
             audit_fail(LIAISON_USAGE,
                        "there is no option %s; options are words, such as --json", word);
             return false;
-        }
-        else if (!take(a, word + 2, i + 1 < *argc ? argv[i + 1] : NULL, &used))
+        } else if (!take(a, word + 2, i + 1 < *argc ? argv[i + 1] : NULL, &used))
             return false;
         i += used;
     }
@@ -138,16 +168,15 @@ static int run(struct audit *a, int argc, char **argv)
         help();
         return 0;
     }
+    if (argc > 0) {
+        a->args = (const char *const *)(argv + 1);
+        a->n_args = (size_t)argc - 1;
+    }
     for (size_t i = 0; i < N_COMMANDS; i++) {
         if (a->opt[AUDIT_OPT_LIST_COMMANDS] != NULL)
             puts(COMMANDS[i].name);
         else if (argc > 0 && strcmp(argv[0], COMMANDS[i].name) == 0)
-            return argc == 1
-                       ? COMMANDS[i].run(a)
-                       : audit_fail(
-                             LIAISON_USAGE,
-                             "'%s' is too much; 'liaison-audit --help' shows an example",
-                             argv[1]);
+            return COMMANDS[i].run(a);
     }
     if (a->opt[AUDIT_OPT_LIST_COMMANDS] != NULL)
         return 0;

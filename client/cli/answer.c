@@ -37,9 +37,10 @@ static json_t *granted_json(const struct liaison_answer *a)
     return list;
 }
 
-/* {"result", "id", "state", "state_version", "entry", "time", "granted"} or {"result": "refused", "code", "text", "rules"}. */
-static int say_json(enum liaison_code code, const struct liaison_answer *a,
-                    const char *id, json_t *o)
+/* {"result", "id", "state", "state_version", "entry", "time", "receipt", "granted"} or {"result": "refused",
+ * "code", "text", "rules"}. */
+static int say_json(struct cli *c, enum liaison_code code, const struct liaison_answer *a,
+                    const char *id, json_t *o, const struct receipt_news *news)
 {
     uint64_t ns = liaison_answer_time_ns(a);
     char time[40] = "", word[64] = "";
@@ -64,6 +65,7 @@ static int say_json(enum liaison_code code, const struct liaison_answer *a,
     if (ns != 0) {
         json_object_set_new(o, "entry", json_integer((json_int_t)liaison_answer_seq(a)));
         json_object_set_new(o, "time", json_string(time));
+        json_object_set_new(o, "receipt", receipt_json(c, news));
     }
     int status = print_json(o);
 
@@ -109,18 +111,23 @@ static int say_text(enum liaison_code code, const struct liaison_answer *a,
 int cli_say_answer(struct cli *c, enum liaison_code code, struct liaison_answer *a,
                    const char *what, const char *id, json_t *extra)
 {
+    struct receipt_news news = {0};
     int status;
 
+    if (a != NULL)
+        news = receipt_keep(c, a, id);
     if (a == NULL ||
         (code != LIAISON_OK && liaison_answer_seq(a) == 0 && c->opt[OPT_JSON] == NULL)) {
         json_decref(extra);
         status = cli_lib_fail(c, code);
     } else if (c->opt[OPT_JSON] != NULL) {
-        status = extra != NULL ? say_json(code, a, id, extra) : cli_no_memory();
+        status = extra != NULL ? say_json(c, code, a, id, extra, &news) : cli_no_memory();
     } else {
         json_decref(extra);
         status = say_text(code, a, what, id);
+        receipt_say(c, &news);
     }
+    liaison_receipt_free(news.receipt);
     liaison_answer_free(a);
-    return status;
+    return status != 0 ? status : news.status;
 }

@@ -95,7 +95,7 @@ static enum liaison_code set_options(struct cli *c)
     return code;
 }
 
-bool cli_open(struct cli *c, int *status)
+static bool open_as(struct cli *c, bool agencies_only, int *status)
 {
     uint32_t seconds = 30;
 
@@ -104,7 +104,7 @@ bool cli_open(struct cli *c, int *status)
         *status = cli_fail(LIAISON_USAGE, "--timeout wants seconds from 1 to 86400");
         return false;
     }
-    if (!cli_profile(c, status) || !for_agencies(c, status))
+    if (!cli_profile(c, status) || (agencies_only && !for_agencies(c, status)))
         return false;
     enum liaison_code code = liaison_new(&c->lib);
 
@@ -117,14 +117,30 @@ bool cli_open(struct cli *c, int *status)
         *status = cli_fail(LIAISON_USAGE, "%s", liaison_errmsg(c->lib));
         return false;
     }
-    if (code == LIAISON_OK)
+    if (code == LIAISON_OK && c->profile.agency != NULL)
         code = liaison_set(c->lib, "recipients",
                            profile_path(&c->profile, "recipients", c->arena));
     if (code == LIAISON_OK)
         code = liaison_set(c->lib, "timeout_ms", cli_text(c, "%u", seconds * 1000));
     if (code != LIAISON_OK)
         *status = cli_lib_fail(c, code);
+    if (code == LIAISON_OK && c->opt[OPT_RECEIPT] != NULL && !liaison_log_on(c->lib)) {
+        code = LIAISON_CONFIG;
+        *status = cli_fail(code, "no receipt can come: this profile does not say whose "
+                                 "checkpoints of the log it believes\n"
+                                 "put that in with: liaison enrol --policy FILE");
+    }
     return code == LIAISON_OK;
+}
+
+bool cli_open(struct cli *c, int *status)
+{
+    return open_as(c, true, status);
+}
+
+bool cli_open_any(struct cli *c, int *status)
+{
+    return open_as(c, false, status);
 }
 
 bool cli_reads(const struct cli *c, int *status)

@@ -40,10 +40,13 @@ enum option {
     OPT_EXEC,
     OPT_OUTBOX,
     OPT_LISTEN,
+    OPT_RECEIPT,
+    OPT_POLICY,
+    OPT_REFERRAL,
     OPT__COUNT
 };
 
-#define BIT(option) (1U << (option))
+#define BIT(option) (UINT64_C(1) << (option))
 
 /* One run of the program. */
 struct cli {
@@ -55,7 +58,7 @@ struct cli {
 
 struct command {
     const char *name, *args, *help, *example;
-    uint32_t options;       /* BIT()s of its own */
+    uint64_t options;       /* BIT()s of its own */
     int min_args, max_args; /* max -1: any number */
     int (*run)(struct cli *c, int argc,
                char **argv); /* its arguments, without options; returns the exit status */
@@ -66,19 +69,19 @@ struct command {
 /* Sorts options from arguments: afterwards argv[0..*argc-1] are the arguments. `allowed` are BIT()s.
  * Errors: LIAISON_USAGE, said on stderr. */
 MUST_CHECK
-enum liaison_code options_read(struct cli *c, int *argc, char **argv, uint32_t allowed);
+enum liaison_code options_read(struct cli *c, int *argc, char **argv, uint64_t allowed);
 
 /* The options in `set`, one line each, for --help. */
-void options_help(uint32_t set);
+void options_help(uint64_t set);
 
 /* The same for programs: "--name" or "--name VALUE" on each line. */
-void options_list(uint32_t set);
+void options_list(uint64_t set);
 
 /* An option's name, without "--". */
 const char *options_name(enum option o);
 
 /* BIT()s of the options that every command has. */
-extern const uint32_t OPTIONS_OF_ALL;
+extern const uint64_t OPTIONS_OF_ALL;
 
 /* True if `text` is a number from `low` to `high`. */
 MUST_CHECK
@@ -100,12 +103,16 @@ int cli_no_memory(void);
 MUST_CHECK
 bool cli_profile(struct cli *c, int *status);
 
-/* Reads the profile and makes c->lib ready with all settings; connects to nobody yet. */
+/* Reads the profile, which must be an agency's, and makes c->lib ready with all settings; connects to nobody yet. */
 MUST_CHECK
 bool cli_open(struct cli *c, int *status);
 
-/* After cli_open(): may what we are about to do be logged as it must be? Reads say for which purpose and on which basis,
- * moves for which officer too. On false it was said how to. */
+/* The same for any member's: auditors are witnesses, and verify receipts. */
+MUST_CHECK
+bool cli_open_any(struct cli *c, int *status);
+
+/* After cli_open(): may what we are about to do be logged as it must be? Reads say for which purpose and on which
+ * basis, moves for which officer too. On false it was said how to. */
 MUST_CHECK
 bool cli_reads(const struct cli *c, int *status);
 MUST_CHECK
@@ -133,8 +140,8 @@ const char *cli_word(struct cli *c, const ProtobufCEnumDescriptor *type, int num
 /* Writes one JSON object as one line. Takes o (NULL says that memory is out). Returns the exit status. */
 int print_json(json_t *o);
 
-/* Writes text so that it cannot steer a terminal: control characters become '?'. New lines do too if `indent` is NULL; else
- * they stay, with `indent` behind each. */
+/* Writes text so that it cannot steer a terminal: control characters become '?'. New lines do too if `indent` is
+ * NULL; else they stay, with `indent` behind each. */
 void print_safe(const char *text, const char *indent);
 
 /* Rows of cells in columns. */
@@ -151,8 +158,8 @@ void table_print(const struct table *t);
 
 /* ---- answer.c */
 
-/* Says what became of a submit or a move: one line (or JSON object, with `extra`'s members first). Takes extra, frees the
- * answer. `what` is "submit" or a move; `id` is the referral's. Returns the exit status. */
+/* Says what became of a submit or a move: one line (or JSON object, with `extra`'s members first). Takes extra,
+ * frees the answer. `what` is "submit" or a move; `id` is the referral's. Returns the exit status. */
 int cli_say_answer(struct cli *c, enum liaison_code code, struct liaison_answer *a,
                    const char *what, const char *id, json_t *extra);
 
@@ -162,7 +169,8 @@ json_t *answer_rules_json(const struct liaison_answer *a);
 
 /* ---- card.c: what a party sees */
 
-/* A card and its envelope. `trouble` says why its signature does not hold; NULL: verified, signed by envelope->from. */
+/* A card and its envelope. `trouble` says why its signature does not hold; NULL: verified, signed by
+ * envelope->from. */
 struct card {
     const Liaison__V1__Card *card;
     const Liaison__V1__Envelope *envelope;
@@ -184,7 +192,8 @@ MUST_CHECK
 enum liaison_code card_list(struct cli *c, Liaison__V1__Box box, bool finished,
                             card_each *each, void *arg);
 
-/* Which referral a person means: an id, FROM:ID, or the beginning or end of an id that stands in the inbox or in sent.
+/* Which referral a person means: an id, FROM:ID, or the beginning or end of an id that stands in the inbox or in
+ * sent.
  *
  * version is 0 if it was not looked up, which happens for FROM:ID with the whole id unless `look`.
  * On false the reason was said and *status is the exit status. */
@@ -198,8 +207,9 @@ bool card_find(struct cli *c, const char *text, bool look, struct target *out,
 
 /* ---- item.c: what comes out of the mailbox */
 
-/* Checks the signature in a delivery. Gives: *json, with "item", "mailbox" and "attempt" first, and *line, the same in one line
- * of text that lives in c->arena. Errors: LIAISON_MALFORMED, LIAISON_MEMORY, and those of liaison_verify: all are said. */
+/* Checks the signature in a delivery. Gives: *json, with "item", "mailbox" and "attempt" first, and *line, the same
+ * in one line of text that lives in c->arena. Errors: LIAISON_MALFORMED, LIAISON_MEMORY, and those of
+ * liaison_verify: all are said. */
 MUST_CHECK
 enum liaison_code item_read(struct cli *c, const struct liaison_answer *delivery,
                             json_t **json, const char **line);
@@ -227,15 +237,33 @@ bool files_write_new(const char *path, struct slice bytes, int *status);
 
 /* ---- outbox.c: signed referrals that wait in the profile until the broker has answered for each */
 
-/* True afterwards: the signed bytes of all of r[0..n-1] are on disk in the profile's outbox, or none is. `strip` is kept with them.
- * On false the reason was said. */
+/* True afterwards: the signed bytes of all of r[0..n-1] are on disk in the profile's outbox, or none is. `strip` is
+ * kept with them. On false the reason was said. */
 MUST_CHECK
 bool outbox_keep(struct cli *c, struct liaison_referral *const *r, size_t n, bool strip,
                  int *status);
 
-/* Sends what waits, in order: all, or one batch, which is named by the id of its first referral. What the broker answered leaves the
- * outbox: taken, or kept aside as refused. Returns the exit status; 75: the broker did not answer, and it still waits. */
+/* Sends what waits, in order: all, or one batch, which is named by the id of its first referral. What the broker
+ * answered leaves the outbox: taken, or kept aside as refused. Returns the exit status; 75: the broker did not
+ * answer, and it still waits. */
 int outbox_send(struct cli *c, const char *batch);
+
+/* ---- receipt.c: receipts in the profile, one file each beside nothing that changes */
+
+/* What came of the receipt of one answer. */
+struct receipt_news {
+    struct liaison_receipt *receipt; /* NULL: the profile has no policy, or the answer no entry */
+    const char *file;                /* where it is, proven or not */
+    int status;                      /* exit status: what came is evidence, or --receipt was not met */
+};
+
+/* Keeps the claim of an answer at once, and its receipt if it comes in time: shortly, or with --receipt within
+ * --timeout. */
+struct receipt_news receipt_keep(struct cli *c, const struct liaison_answer *a, const char *id);
+
+/* One line, or as JSON (null if there is none). */
+void receipt_say(struct cli *c, const struct receipt_news *news);
+json_t *receipt_json(struct cli *c, const struct receipt_news *news);
 
 /* ---- export.c */
 
@@ -244,7 +272,8 @@ int export_view(struct cli *c, const Liaison__V1__SignedReferral *r, const char 
 
 /* ---- templates.c */
 
-/* Writes the template for a category, or the general one, with its recipient (NULL: one to be replaced). Returns its length. */
+/* Writes the template for a category, or the general one, with its recipient (NULL: one to be replaced). Returns
+ * its length. */
 int template_print(const char *category, const char *to, char *out, size_t out_len);
 
 /* ---- the commands */
@@ -265,3 +294,5 @@ int cmd_directory(struct cli *c, int argc, char **argv);
 int cmd_watch(struct cli *c, int argc, char **argv);
 int cmd_outbox(struct cli *c, int argc, char **argv);
 int cmd_tunnel(struct cli *c, int argc, char **argv);
+int cmd_receipt(struct cli *c, int argc, char **argv);
+int cmd_witness(struct cli *c, int argc, char **argv);

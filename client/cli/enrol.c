@@ -12,9 +12,13 @@
 #include <openssl/x509.h>
 
 #include "client/cli/cli.h"
+#include "proto/note.h"
 #include "proto/tls.h"
 
-enum { PEM_MAX = 4 << 20 }; /* a revocation list of 100,000 entries fits */
+enum {
+    POLICY_MAX = 1 << 20,
+    PEM_MAX = 4 << 20
+}; /* a revocation list of 100,000 entries fits */
 
 /* ---- first step: keys and requests */
 
@@ -285,18 +289,51 @@ static int install(struct cli *c, const char *dir, int argc, char **argv)
     return status;
 }
 
+/* ---- the policy of the broker's log */
+
+static int put_policy(struct cli *c, const char *dir)
+{
+    const char *file = c->opt[OPT_POLICY];
+    char why[1024] = "";
+    struct note_policy *policy = NULL;
+    struct slice text = {0};
+    int status = 0;
+    enum liaison_code code = profile_read(dir, c->arena, &c->profile, why, sizeof why);
+
+    if (code != LIAISON_OK)
+        return cli_fail(code, "%s", why);
+    if (!files_read(c, file, POLICY_MAX, &text, &status))
+        return status;
+    code = note_policy_parse(text, &policy, why, sizeof why);
+    if (code != LIAISON_OK)
+        return cli_fail(code, "%s: %s", file, why);
+    size_t logs = 0, witnesses = 0;
+
+    (void)note_policy_logs(policy, &logs);
+    (void)note_policy_witnesses(policy, &witnesses);
+    note_policy_free(policy);
+    if (put_copy(c, file, "log.policy", &status))
+        fprintf(stderr, "%s believes %zu log key%s and knows %zu witness%s\n", dir, logs,
+                logs == 1 ? "" : "s", witnesses, witnesses == 1 ? "" : "es");
+    return status;
+}
+
 int cmd_enrol(struct cli *c, int argc, char **argv)
 {
     const char *dir = profile_dir(c->opt[OPT_PROFILE], c->arena);
+    bool begins = c->opt[OPT_NETWORK] != NULL || c->opt[OPT_POLICY] == NULL;
+    int status = 0;
 
     if (dir == NULL)
         return cli_fail(LIAISON_CONFIG,
                         "there is no home directory; name a place with --profile DIR");
-    if (c->opt[OPT_INSTALL] != NULL)
-        return install(c, dir, argc, argv);
-    if (argc > 0)
+    if (c->opt[OPT_INSTALL] == NULL && argc > 0)
         return cli_fail(LIAISON_USAGE,
                         "'%s' is too much; certificates are put in with --install",
                         argv[0]);
-    return begin(c, dir);
+    if (c->opt[OPT_INSTALL] != NULL)
+        status = install(c, dir, argc, argv);
+    else if (begins)
+        status = begin(c, dir);
+    return status == 0 && c->opt[OPT_POLICY] != NULL ? put_policy(c, dir) : status;
 }

@@ -28,7 +28,10 @@ _liaison_argument() {
     *"["*"|"*"]"*)
         words=${usage#*[}
         words=${words%%]*}
-        mapfile -t COMPREPLY < <(compgen -W "${words//|/ }" -- "$3")
+        mapfile -t COMPREPLY < <(
+            compgen -W "${words//|/ }" -- "$3"
+            [[ $usage != *PATH* ]] || compgen -f -- "$3"
+        )
         ;;
     esac
 }

@@ -11,9 +11,11 @@ static const struct command COMMANDS[] = {
      "what came back",
      "liaison enrol --network practicies.example --broker broker.example:7443 --agency "
      "fr/lyon/probation\n"
-     "  liaison enrol --install sign.crt seal.crt ca.crt crl.pem",
-     BIT(OPT_NETWORK) | BIT(OPT_AGENCY) | BIT(OPT_AUDITOR) | BIT(OPT_INSTALL), 0, 4,
-     cmd_enrol},
+     "  liaison enrol --install sign.crt seal.crt ca.crt crl.pem\n"
+     "  liaison enrol --policy log.policy",
+     BIT(OPT_NETWORK) | BIT(OPT_AGENCY) | BIT(OPT_AUDITOR) | BIT(OPT_INSTALL) |
+         BIT(OPT_POLICY),
+     0, 4, cmd_enrol},
     {"new", "CATEGORY", "print a filled-in referral to start from",
      "liaison new release-handover --to fr/lyon/probation > referral.json", BIT(OPT_TO),
      1, 1, cmd_new},
@@ -25,9 +27,10 @@ static const struct command COMMANDS[] = {
      "seal, sign and hand in referrals; several are signed as one burst",
      "liaison submit referral.json --save referral.ref\n"
      "  liaison submit referral.json --outbox",
-     BIT(OPT_STRIP) | BIT(OPT_SAVE) | BIT(OPT_OUTBOX), 1, 1024, cmd_submit},
+     BIT(OPT_STRIP) | BIT(OPT_SAVE) | BIT(OPT_OUTBOX) | BIT(OPT_RECEIPT), 1, 1024,
+     cmd_submit},
     {"outbox", "[send|list]", "send what waits in the outbox, or list it",
-     "liaison outbox send", 0, 0, 1, cmd_outbox},
+     "liaison outbox send", BIT(OPT_RECEIPT), 0, 1, cmd_outbox},
     {"inbox", "", "list the referrals that came to us", "liaison inbox --wait 60",
      BIT(OPT_WAIT) | BIT(OPT_ALL), 0, 0, cmd_inbox},
     {"watch", "",
@@ -38,23 +41,37 @@ static const struct command COMMANDS[] = {
     {"show", "ID", "show a referral: its card and, once revealed, its sections",
      "liaison show 9f2c41d07a3e", BIT(OPT_EXPORT), 1, 1, cmd_show},
     {"accept", "ID", "take a referral; of a transfer: the responsibility too",
-     "liaison accept 9f2c41d07a3e", BIT(OPT_STATE_VERSION), 1, 1, cmd_accept},
+     "liaison accept 9f2c41d07a3e", BIT(OPT_STATE_VERSION) | BIT(OPT_RECEIPT), 1, 1,
+     cmd_accept},
     {"reject", "ID", "do not take it, and say why",
      "liaison reject 9f2c41d07a3e --reason no-capacity",
-     BIT(OPT_REASON) | BIT(OPT_STATE_VERSION), 1, 1, cmd_reject},
+     BIT(OPT_REASON) | BIT(OPT_STATE_VERSION) | BIT(OPT_RECEIPT), 1, 1, cmd_reject},
     {"start", "ID", "say that work on it has begun", "liaison start 9f2c41d07a3e",
-     BIT(OPT_STATE_VERSION), 1, 1, cmd_start},
+     BIT(OPT_STATE_VERSION) | BIT(OPT_RECEIPT), 1, 1, cmd_start},
     {"complete", "ID", "say that it is done, with the outcome",
      "liaison complete 9f2c41d07a3e --outcome outcome.json --notes \"two meetings held\"",
-     BIT(OPT_OUTCOME) | BIT(OPT_NOTES) | BIT(OPT_STATE_VERSION), 1, 1, cmd_complete},
+     BIT(OPT_OUTCOME) | BIT(OPT_NOTES) | BIT(OPT_STATE_VERSION) | BIT(OPT_RECEIPT), 1, 1,
+     cmd_complete},
     {"withdraw", "ID", "take back what we sent, before it is accepted",
      "liaison withdraw 9f2c41d07a3e --reason mistake",
-     BIT(OPT_REASON) | BIT(OPT_STATE_VERSION), 1, 1, cmd_withdraw},
+     BIT(OPT_REASON) | BIT(OPT_STATE_VERSION) | BIT(OPT_RECEIPT), 1, 1, cmd_withdraw},
     {"history", "ID", "who did what when, and who was responsible",
      "liaison history 9f2c41d07a3e", 0, 1, 1, cmd_history},
     {"directory", "[AGENCY]", "list the agencies of the network",
      "liaison directory --kind ngo --area fr/lyon", BIT(OPT_KIND) | BIT(OPT_AREA), 0, 1,
      cmd_directory},
+    {"receipt", "[show|verify|get] PATH|SEQ...",
+     "verify receipts without the broker, show them, or get those that have not come",
+     "liaison receipt verify one.receipt --policy log.policy --referral one.ref\n"
+     "  liaison receipt get",
+     BIT(OPT_POLICY) | BIT(OPT_REFERRAL), 1, 1024, cmd_receipt},
+    {"witness", "[init|sign|request|hand-in] [NAME|PATH|SIZE]",
+     "check that the broker's log only grows, and cosign its checkpoint",
+     "liaison witness init\n  liaison witness\n"
+     "  liaison witness request 4096 > asked; liaison witness sign asked > cosigned; "
+     "liaison witness "
+     "hand-in cosigned",
+     0, 0, 2, cmd_witness},
     {"tunnel", "",
      "let programs of this user reach the broker with any ZeroMQ binding, through a UNIX "
      "socket",
@@ -106,9 +123,9 @@ static const struct command *command_named(const char *name)
 }
 
 /* Options stand before and after the command: it is the first word that is neither an option nor one's value. */
-static uint32_t allowed_anywhere(void)
+static uint64_t allowed_anywhere(void)
 {
-    uint32_t all = OPTIONS_OF_ALL;
+    uint64_t all = OPTIONS_OF_ALL;
 
     for (size_t i = 0; i < N_COMMANDS; i++)
         all |= COMMANDS[i].options;
@@ -146,7 +163,8 @@ static const struct notice {
     {30, "plan to renew it"},
 };
 
-/* The broker said how long our certificate lasts. People are told on stderr; programs that ask for JSON read no prose. */
+/* The broker said how long our certificate lasts. People are told on stderr; programs that ask for JSON read no
+ * prose. */
 static void mind_certificate(struct cli *c)
 {
     const uint8_t *bytes;

@@ -52,9 +52,15 @@ static const struct {
     [OPT_OUTBOX] = {"outbox", NULL,
                     "keep the signed bytes in the profile until the broker has answered"},
     [OPT_LISTEN] = {"listen", "PATH", "the UNIX socket to make"},
+    [OPT_RECEIPT] = {"receipt", NULL,
+                     "wait for the receipt too, as long as --timeout says"},
+    [OPT_POLICY] =
+        {"policy", "FILE",
+         "whose checkpoints of the broker's log are believed (C2SP tlog-policy)"},
+    [OPT_REFERRAL] = {"referral", "FILE.ref", "is the receipt about these signed bytes?"},
 };
 
-const uint32_t OPTIONS_OF_ALL = BIT(OPT_PROFILE) | BIT(OPT_BROKER) | BIT(OPT_OFFICER) |
+const uint64_t OPTIONS_OF_ALL = BIT(OPT_PROFILE) | BIT(OPT_BROKER) | BIT(OPT_OFFICER) |
                                 BIT(OPT_PURPOSE) | BIT(OPT_BASIS) | BIT(OPT_TIMEOUT) |
                                 BIT(OPT_JSON) | BIT(OPT_HELP) | BIT(OPT_VERSION) |
                                 BIT(OPT_LIST_COMMANDS) | BIT(OPT_LIST_OPTIONS);
@@ -64,7 +70,7 @@ const char *options_name(enum option o)
     return OPTIONS[o].name;
 }
 
-void options_help(uint32_t set)
+void options_help(uint64_t set)
 {
     for (unsigned o = 0; o < OPT__COUNT; o++) {
         char left[64];
@@ -78,7 +84,7 @@ void options_help(uint32_t set)
     }
 }
 
-void options_list(uint32_t set)
+void options_list(uint64_t set)
 {
     for (unsigned o = 0; o < OPT__COUNT; o++)
         if ((set & BIT(o)) != 0)
@@ -115,7 +121,7 @@ static enum liaison_code unknown(const char *word, size_t len)
 
 /* Takes "name" or "name=value"; `next` is the word behind it or NULL. *used tells whether that was taken too. */
 static enum liaison_code take(struct cli *c, const char *word, const char *next,
-                              uint32_t allowed, bool *used)
+                              uint64_t allowed, bool *used)
 {
     size_t len = strcspn(word, "=");
     const char *own = word[len] == '=' ? word + len + 1 : NULL;
@@ -145,7 +151,7 @@ static enum liaison_code take(struct cli *c, const char *word, const char *next,
     return LIAISON_OK;
 }
 
-enum liaison_code options_read(struct cli *c, int *argc, char **argv, uint32_t allowed)
+enum liaison_code options_read(struct cli *c, int *argc, char **argv, uint64_t allowed)
 {
     bool only_arguments = false;
     int n = 0;

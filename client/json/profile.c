@@ -47,6 +47,18 @@ static const struct file {
 
 enum { N_FILES = sizeof FILES / sizeof *FILES };
 
+/* What is used once there is a policy. */
+static const struct log_file {
+    const char *name, *setting;
+} LOG_FILES[] = {
+    {"log.policy", "log_policy"},
+    {"log.rotations", "log_rotations"},
+    {"log.seen", "log_seen"},
+    {"log.fork", "log_fork"},
+};
+
+enum { N_LOG_FILES = sizeof LOG_FILES / sizeof *LOG_FILES };
+
 static const char **place(struct profile *p, const struct key *k)
 {
     return (const char **)(void *)((char *)p + k->offset);
@@ -192,19 +204,32 @@ enum liaison_code profile_files(const struct profile *p, char *why, size_t why_l
     return LIAISON_OK;
 }
 
+bool profile_has_policy(const struct profile *p)
+{
+    char path[4096];
+
+    snprintf(path, sizeof path, "%s/%s", p->dir, LOG_FILES[0].name);
+    return access(path, F_OK) == 0;
+}
+
 bool profile_setting(const struct profile *p, size_t *i, struct arena *a,
                      const char **key, const char **value)
 {
-    for (; *i < N_KEYS + N_FILES; ++*i) {
+    for (; *i < N_KEYS + N_FILES + N_LOG_FILES; ++*i) {
         if (*i < N_KEYS) {
             *key = KEYS[*i].name;
             *value = value_of(p, &KEYS[*i]);
-        } else {
+        } else if (*i < N_KEYS + N_FILES) {
             const struct file *f = &FILES[*i - N_KEYS];
 
             *key = f->setting;
             *value =
                 f->agencies_only && p->agency == NULL ? NULL : join(p->dir, f->name, a);
+        } else {
+            const struct log_file *f = &LOG_FILES[*i - N_KEYS - N_FILES];
+
+            *key = f->setting;
+            *value = profile_has_policy(p) ? join(p->dir, f->name, a) : NULL;
         }
         if (*value != NULL) {
             ++*i;

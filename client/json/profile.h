@@ -1,10 +1,18 @@
 #pragma once
 /* A profile: the directory that says who we are and holds our keys.
  *
- *     profile.json                {"network", "broker", "agency" | "auditor", "broker_name"?, "officer"?, "purpose"?, "basis"?}
+ *     profile.json                {"network", "broker", "agency" | "auditor", "broker_name"?, "officer"?,
+ * "purpose"?, "basis"?}
  *     sign.key sign.crt           PEM; the key readable by its owner only
  *     seal.key seal.crt           the same; agencies only
  *     ca.crt crl.pem              root and issuing certificates; one revocation list per CA
+ *     log.policy                  whose checkpoints of the broker's log are believed (C2SP tlog-policy); without it
+ *                                 nothing is verified and no receipt comes
+ *     log.rotations               rotations of that log's keys, one note after the other; may be missing
+ *     log.seen log.fork           written by the library: the last checkpoint seen; evidence of a log that did not
+ * extend it
+ *     receipts/ID.LOG-SEQ.receipt of referral ID, entry SEQ of the broker's LOG-th log
+ *     witness.key witness.state   of a witness: its key, and the last checkpoint it has cosigned
  */
 #include "client/json/json.h"
 
@@ -14,8 +22,8 @@ struct profile {
         *basis; /* NULL: not said */
 };
 
-/* The directory to use: `chosen` if it is not NULL, else $LIAISON_PROFILE, else ~/.config/liaison/default. Lives in `a`;
- * NULL when memory is out or there is no home. */
+/* The directory to use: `chosen` if it is not NULL, else $LIAISON_PROFILE, else ~/.config/liaison/default. Lives in
+ * `a`; NULL when memory is out or there is no home. */
 const char *profile_dir(const char *chosen, struct arena *a);
 
 /* Reads profile.json of `dir` and nothing else.
@@ -34,16 +42,20 @@ enum liaison_code profile_files(const struct profile *p, char *why, size_t why_l
 /* The path of one file of the profile. Lives in `a`; NULL when memory is out. */
 const char *profile_path(const struct profile *p, const char *file, struct arena *a);
 
-/* The i-th setting for liaison_set(): *key and *value, which live as long as p and in `a`. False past the last, or when memory is
- * out. Settings the profile does not make are left out. */
+/* The i-th setting for liaison_set(): *key and *value, which live as long as p and in `a`. False past the last, or
+ * when memory is out. Settings the profile does not make are left out. */
 MUST_CHECK
 bool profile_setting(const struct profile *p, size_t *i, struct arena *a,
                      const char **key, const char **value);
+
+/* True if log.policy is there. */
+bool profile_has_policy(const struct profile *p);
 
 /* Checks the form of every value. Errors: LIAISON_CONFIG; `why` says which. */
 MUST_CHECK
 enum liaison_code profile_check(const struct profile *p, char *why, size_t why_len);
 
-/* Writes profile.json, which must not be there yet, mode 0600. Errors: LIAISON_FILE, LIAISON_MEMORY; `why` as ever. */
+/* Writes profile.json, which must not be there yet, mode 0600. Errors: LIAISON_FILE, LIAISON_MEMORY; `why` as ever.
+ * */
 MUST_CHECK
 enum liaison_code profile_write(const struct profile *p, char *why, size_t why_len);

@@ -23,6 +23,10 @@ static const char *const KINDS[] = {
     [BODY(DELIVER)] = "deliver",
     [BODY(DONE)] = "done",
     [BODY(ENTRIES_PAGE)] = "entries",
+    [BODY(PROOF)] = "proof",
+    [BODY(SUMMARY)] = "summary",
+    [BODY(HASH_PAGE)] = "hashes",
+    [BODY(RULE_TEXT_PAGE)] = "rule-text",
 };
 
 static struct liaison_answer *answer_empty(void)
@@ -45,6 +49,8 @@ static const ProtobufCBinaryData *entry_of(const struct liaison_answer *a)
 
     if (accepted != NULL)
         return &accepted->entry;
+    if (a->frame != NULL && a->frame->body_case == BODY(SUMMARY))
+        return &a->frame->summary->entry;
     return a->frame != NULL && a->frame->body_case == BODY(REFUSED)
                ? &a->frame->refused->entry
                : NULL;
@@ -170,8 +176,10 @@ const Liaison__V1__Card *answer_card(const struct liaison_answer *a)
 
 void liaison_answer_free(struct liaison_answer *a)
 {
-    if (a != NULL)
-        arena_free(a->arena); /* the answer lies in it */
+    if (a == NULL)
+        return;
+    log_note_free(a->note);
+    arena_free(a->arena); /* the answer lies in it */
 }
 
 uint64_t liaison_answer_call(const struct liaison_answer *a)
@@ -224,6 +232,8 @@ const uint8_t *liaison_answer_opening(const struct liaison_answer *a, size_t *le
         opening = accepted->opening;
     else if (a->frame != NULL && a->frame->body_case == BODY(REFUSED))
         opening = a->frame->refused->opening;
+    else if (a->frame != NULL && a->frame->body_case == BODY(SUMMARY))
+        opening = a->frame->summary->opening;
     return give(slice(opening.data, opening.len), len);
 }
 
@@ -331,4 +341,51 @@ size_t liaison_answer_signed(const struct liaison_answer *a)
     if (a->frame != NULL && a->frame->body_case == BODY(VIEW))
         return 1 + a->frame->view->n_actions;
     return answer_card(a) != NULL || notice(a) != NULL;
+}
+
+/* ---------------------------------------------------------------- of the log */
+
+static struct slice of(ProtobufCBinaryData bytes)
+{
+    return slice(bytes.data, bytes.len);
+}
+
+const uint8_t *liaison_answer_note(const struct liaison_answer *a, size_t *len)
+{
+    bool proof = a->frame != NULL && a->frame->body_case == BODY(PROOF);
+
+    return give(proof ? of(a->frame->proof->checkpoint) : slice(NULL, 0), len);
+}
+
+int liaison_answer_verified(const struct liaison_answer *a)
+{
+    return a->note != NULL;
+}
+
+int liaison_answer_counter(const struct liaison_answer *a, size_t i, uint64_t *seq,
+                           uint64_t *counter)
+{
+    if (a->frame == NULL || a->frame->body_case != BODY(ENTRIES_PAGE) ||
+        i >= a->frame->entries_page->n_counters)
+        return 0;
+    *seq = a->frame->entries_page->counters[i]->seq;
+    *counter = a->frame->entries_page->counters[i]->counter;
+    return 1;
+}
+
+uint64_t liaison_answer_count(const struct liaison_answer *a)
+{
+    return a->frame != NULL && a->frame->body_case == BODY(SUMMARY)
+               ? a->frame->summary->counter
+               : 0;
+}
+
+const uint8_t *liaison_answer_bytes(const struct liaison_answer *a, size_t *len)
+{
+    if (a->frame != NULL && a->frame->body_case == BODY(HASH_PAGE))
+        return give(of(a->frame->hash_page->hashes), len);
+    return give(a->frame != NULL && a->frame->body_case == BODY(RULE_TEXT_PAGE)
+                    ? of(a->frame->rule_text_page->text)
+                    : slice(NULL, 0),
+                len);
 }

@@ -1,6 +1,7 @@
 #pragma once
 /* What came back: a frame that was decoded strictly, or a verdict of the library's own. */
 #include "client/lib/liaison.h"
+#include "client/lib/log.h"
 #include "proto/arena.h"
 #include "proto/liaison.pb-c.h"
 
@@ -13,7 +14,8 @@ struct liaison_answer {
     struct slice bytes; /* the frame as it came */
     const Liaison__V1__Frame *frame;
     const Liaison__V1__LedgerEntry
-        *entry; /* of accepted, duplicate, refused; may be NULL */
+        *entry; /* of accepted, duplicate, refused, summary; may be NULL */
+    struct log_note *note; /* of proof: verified by the policy; NULL: not */
 };
 
 /* Takes a frame apart. Gives: *out. Errors: LIAISON_MALFORMED, LIAISON_MEMORY. */

@@ -131,16 +131,6 @@ enum liaison_code liaison_send_act(struct liaison *l, struct liaison_action *a,
 
 /* ---------------------------------------------------------------- mailboxes */
 
-static enum liaison_code frame_call(struct liaison *l, Liaison__V1__Frame *f,
-                                    Liaison__V1__Frame__BodyCase want,
-                                    struct outcall **out)
-{
-    Liaison__V1__Caller caller = LIAISON__V1__CALLER__INIT;
-
-    f->caller = lib_caller(l, &caller) ? &caller : NULL;
-    return engine_call(l, f, want, out);
-}
-
 static enum liaison_code grant_call(struct liaison *l, uint32_t messages, uint64_t bytes,
                                     struct outcall **out)
 {
@@ -152,7 +142,7 @@ static enum liaison_code grant_call(struct liaison *l, uint32_t messages, uint64
     grant.bytes = bytes;
     f.body_case = BODY(GRANT);
     f.grant = &grant;
-    if (code != LIAISON_OK || (code = frame_call(l, &f, BODY(DONE), out)) != LIAISON_OK)
+    if (code != LIAISON_OK || (code = engine_caller_call(l, &f, BODY(DONE), out)) != LIAISON_OK)
         return code;
     (*out)->grant_messages = messages;
     (*out)->grant_bytes = bytes;
@@ -188,7 +178,7 @@ static enum liaison_code ack_call(struct liaison *l, const uint64_t *mailbox,
     ack.n_leases = n;
     f.body_case = BODY(ACK);
     f.ack = &ack;
-    code = frame_call(l, &f, BODY(DONE), out);
+    code = engine_caller_call(l, &f, BODY(DONE), out);
     arena_free(a);
     return code;
 }
@@ -283,7 +273,7 @@ static enum liaison_code open_call(struct liaison *l, const char *from,
     open.referral = &referral;
     f.body_case = BODY(OPEN);
     f.open = &open;
-    return frame_call(l, &f, BODY(VIEW), out);
+    return engine_caller_call(l, &f, BODY(VIEW), out);
 }
 
 enum liaison_code liaison_open_referral(struct liaison *l, const char *from,

@@ -1,6 +1,7 @@
 #include "client/lib/check.h"
 
 #include "proto/commit.h"
+#include "proto/valid.h"
 
 static bool is(ProtobufCBinaryData have, const uint8_t *want, size_t n)
 {
@@ -26,11 +27,11 @@ static const char *check_call(struct hash *h, const Liaison__V1__LedgerEntry *e,
     return NULL;
 }
 
-static const char *check_accepted(struct hash *h, const Liaison__V1__LedgerEntry *e,
-                                  const Liaison__V1__Accepted *accepted, bool duplicate,
-                                  const struct sealed *s)
+/* What the entry of one that was done says besides. */
+static const char *check_done(struct hash *h, const Liaison__V1__LedgerEntry *e,
+                              const uint8_t *opening, const struct sealed *s)
 {
-    const char *wrong = check_call(h, e, accepted->opening.data, s);
+    const char *wrong = check_call(h, e, opening, s);
 
     if (wrong != NULL)
         return wrong;
@@ -43,17 +44,27 @@ static const char *check_accepted(struct hash *h, const Liaison__V1__LedgerEntry
     if (s->kind == SIGN_REFERRAL && (int)e->type != s->type)
         return "the type";
     if (s->kind == SIGN_REFERRAL &&
-        !commit_check(h, accepted->opening.data, COMMIT_CASE,
-                      slice(s->case_id, sizeof s->case_id), e))
+        !commit_check(h, opening, COMMIT_CASE, slice(s->case_id, sizeof s->case_id), e))
         return "the case";
+    return NULL;
+}
+
+static const char *check_accepted(struct hash *h, const Liaison__V1__LedgerEntry *e,
+                                  const Liaison__V1__Accepted *accepted, bool duplicate,
+                                  const struct sealed *s)
+{
+    const char *wrong = check_done(h, e, accepted->opening.data, s);
+
+    if (wrong != NULL)
+        return wrong;
     /* The first answer may be from before the certificate was renewed. */
     if (!duplicate && !is(e->certificate, s->certificate, sizeof s->certificate))
         return "the certificate";
     return e->state_after == accepted->state ? NULL : "the state";
 }
 
-/* A denial's entry says as much as the broker could make out: a stranger's referral has no other party, an envelope that is
- * not ours is logged under our name. What it does say must be about these bytes. */
+/* A denial's entry says as much as the broker could make out: a stranger's referral has no other party, an envelope
+ * that is not ours is logged under our name. What it does say must be about these bytes. */
 static const char *check_denied(struct hash *h, const Liaison__V1__LedgerEntry *e,
                                 const Liaison__V1__Refused *r, const struct sealed *s)
 {
@@ -90,4 +101,74 @@ const char *check_entry(struct hash *h, const struct liaison_answer *a,
     if (e == NULL)
         return NULL;
     return check_denied(h, e, a->frame->refused, s);
+}
+
+const char *check_receipt(struct hash *h, const Liaison__V1__LedgerEntry *e,
+                          const uint8_t opening[32], const struct sealed *s)
+{
+    if (e->verdict == LIAISON__V1__VERDICT__VERDICT_DONE)
+        return check_done(h, e, opening, s);
+    return strcmp(e->agency, s->agency) == 0 &&
+                   commit_check(h, opening, COMMIT_CONTENT, s->content, e)
+               ? NULL
+               : "the content";
+}
+
+/* ---------------------------------------------------------------- what auditors are told */
+
+static const Liaison__V1__LedgerEntry *entry_at(const struct liaison_answer *a, size_t i)
+{
+    const Liaison__V1__Entries *page = a->frame->entries_page;
+    const void *m = NULL;
+
+    return valid_decode(&liaison__v1__ledger_entry__descriptor,
+                        slice(page->entries[i].data, page->entries[i].len), a->arena,
+                        &m) == LIAISON_OK
+               ? m
+               : NULL;
+}
+
+/* Entries and counters rise by number, so one walk pairs them. */
+const char *check_counters(struct hash *h, const struct liaison_answer *a,
+                           const char *agency)
+{
+    const Liaison__V1__Entries *page = a->frame->entries_page;
+    size_t next = 0;
+    uint64_t before = 0;
+
+    for (size_t i = 0; i < page->n_entries; i++) {
+        const Liaison__V1__LedgerEntry *e = entry_at(a, i);
+        uint8_t number[8];
+
+        if (e == NULL)
+            return "an entry: it is not strict";
+        if (i > 0 && e->seq <= before)
+            return "the order of the entries";
+        before = e->seq;
+        if (next == page->n_counters || page->counters[next]->seq != e->seq)
+            continue;
+        const Liaison__V1__Counter *c = page->counters[next++];
+
+        be64_put(number, c->counter);
+        if (strcmp(e->counterpart, agency) != 0 || c->opening.len != 32 ||
+            !commit_check(h, c->opening.data, COMMIT_COUNTERPART_COUNTER,
+                          slice(number, sizeof number), e))
+            return "a counter: its entry commits to another";
+    }
+    return next == page->n_counters ? NULL : "a counter: its entry is not on the page";
+}
+
+const char *check_summary(struct hash *h, const struct liaison_answer *a,
+                          const char *agency)
+{
+    const Liaison__V1__Summary *s = a->frame->summary;
+    const Liaison__V1__LedgerEntry *e = a->entry;
+
+    if (e == NULL || e->event != LIAISON__V1__EVENT__EVENT_SUMMARY)
+        return "the entry: it is no summary";
+    if (s->opening.len != 32)
+        return "the opening";
+    return commit_in_summary(h, s->opening.data, agency, s->counter, e)
+               ? NULL
+               : "the count: the entry does not commit to it";
 }

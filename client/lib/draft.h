@@ -65,7 +65,8 @@ struct draft_sealed {
 };
 
 /* Seals the sections to place->reader, for place->id. All in `a`. `reader` may be NULL when there is no section.
- * pad_none: eight random digests even without a section. Errors: LIAISON_MEMORY, LIAISON_INTERNAL; the sentence is kept. */
+ * pad_none: eight random digests even without a section. Errors: LIAISON_MEMORY, LIAISON_INTERNAL; the sentence is
+ * kept. */
 MUST_CHECK
 enum liaison_code draft_seal(const struct draft *d, const struct seal_reader *reader,
                              const struct seal_place *place, bool pad_none,

@@ -118,9 +118,16 @@ static void ready(struct engine *e, struct liaison_answer *a)
 }
 
 /* What a program waits for. */
-enum goal { GOAL_CALL, GOAL_ANY, GOAL_DELIVERY, GOAL_OPEN };
+enum goal_kind { GOAL_CALL, GOAL_ANY, GOAL_DELIVERY, GOAL_OPEN, GOAL_MET };
 
-static struct liaison_answer *fetch(struct engine *e, enum goal goal, uint64_t call)
+struct goal {
+    enum goal_kind kind;
+    uint64_t call;   /* of GOAL_CALL */
+    engine_met *met; /* of GOAL_MET */
+    void *arg;
+};
+
+static struct liaison_answer *fetch(struct engine *e, enum goal_kind goal, uint64_t call)
 {
     struct liaison_answer *before = NULL;
 
@@ -190,6 +197,7 @@ void engine_hang_up(struct liaison *l)
     e->watched = 0;
     drop_own(&e->flying);
     drop_own(&e->queued);
+    l->receipts.asked = ASK_NOTHING;
     prepend_all(&e->queued, &e->flying);
     e->reconnect_at_ms = 0;
 }
@@ -220,6 +228,8 @@ static enum liaison_code lost(struct liaison *l, enum liaison_code code, const c
     e->reconnect_at_ms = now_ms + pause_ms(l, e->failures);
     if (e->failures < 16)
         e->failures++;
+    e->evidence = code == LIAISON_FORK || code == LIAISON_PROOF ||
+                  code == LIAISON_SIGNATURE || code == LIAISON_MALFORMED;
     if (err_retry(code) != RETRY_NEVER)
         return LIAISON_OK;
     return lib_fail(l, code, "%s", text);
@@ -255,6 +265,16 @@ enum liaison_code engine_call(struct liaison *l, const Liaison__V1__Frame *f,
     liaison__v1__frame__pack(&rest, c->head);
     *out = c;
     return LIAISON_OK;
+}
+
+enum liaison_code engine_caller_call(struct liaison *l, Liaison__V1__Frame *f,
+                                     Liaison__V1__Frame__BodyCase want,
+                                     struct outcall **out)
+{
+    Liaison__V1__Caller caller = LIAISON__V1__CALLER__INIT;
+
+    f->caller = lib_caller(l, &caller) ? &caller : NULL;
+    return engine_call(l, f, want, out);
 }
 
 /* The heads of the messages around the signed bytes, outermost first. */
@@ -372,9 +392,9 @@ static enum liaison_code send_queued(struct liaison *l, int64_t now_ms)
     return LIAISON_OK;
 }
 
-/* Hello, or Grant after a reconnect: before everything else that is queued. */
-static enum liaison_code send_own(struct liaison *l, const Liaison__V1__Frame *f,
-                                  Liaison__V1__Frame__BodyCase want)
+/* Hello, Grant after a reconnect, Prove: before everything else that is queued. */
+enum liaison_code engine_own(struct liaison *l, const Liaison__V1__Frame *f,
+                             Liaison__V1__Frame__BodyCase want)
 {
     struct outcall *c = NULL;
     enum liaison_code code = engine_call(l, f, want, &c);
@@ -396,10 +416,12 @@ static enum liaison_code say_hello(struct liaison *l)
     hello.n_versions = 1;
     hello.versions = versions;
     hello.software = (char *)(uintptr_t)(software[0] == '\0' ? "libliaison" : software);
+    hello.receipts = log_on(l);
+    hello.log_size = log_tell(l);
     f.body_case = BODY(HELLO);
     f.hello = &hello;
     l->engine.talk = TALK_HELLO;
-    return send_own(l, &f, BODY(WELCOME));
+    return engine_own(l, &f, BODY(WELCOME));
 }
 
 static enum liaison_code grant_again(struct liaison *l)
@@ -414,7 +436,7 @@ static enum liaison_code grant_again(struct liaison *l)
     grant.bytes = e->granted_bytes;
     f.body_case = BODY(GRANT);
     f.grant = &grant;
-    return send_own(l, &f, BODY(DONE));
+    return engine_own(l, &f, BODY(DONE));
 }
 
 /* ---------------------------------------------------------------- receiving */
@@ -448,9 +470,19 @@ static enum liaison_code welcomed(struct liaison *l, const struct liaison_answer
     *why = "the broker's Welcome says no limits";
     if (w->limits == NULL || w->limits->window == 0 || w->limits->message_bytes == 0)
         return LIAISON_PROTOCOL;
+    if (log_on(l)) {
+        enum liaison_code code =
+            log_welcomed(l, slice(w->checkpoint.data, w->checkpoint.len),
+                         slice(w->consistency.data, w->consistency.len));
+
+        *why = l->log.why;
+        if (code != LIAISON_OK)
+            return code;
+    }
     *why = "out of memory";
     if (keep_welcome(l, a) != LIAISON_OK)
         return LIAISON_MEMORY;
+    receipts_welcomed(l);
     e->window = w->limits->window > WINDOW_MAX ? WINDOW_MAX : w->limits->window;
     e->message_max = w->limits->message_bytes;
     e->talk = TALK_OPEN;
@@ -494,6 +526,8 @@ static void examine(struct liaison *l, const struct outcall *c, struct liaison_a
                        "call (%s differs): keep this "
                        "answer and tell the network's auditor",
                        wrong);
+        else
+            receipts_await(l, a);
     }
     if (a->code == LIAISON_OK && c->want == BODY(DONE)) {
         l->engine.granted_messages += c->own ? 0 : c->grant_messages;
@@ -533,7 +567,10 @@ static enum liaison_code answered(struct liaison *l, struct liaison_answer *a,
         code = say_hello(l);
     if (code == LIAISON_OK && again(l, c, a, now_ms))
         return LIAISON_OK;
-    if (c->own) { /* Hello or Grant */
+    if (c->own && c->want == BODY(PROOF)) {
+        code = receipts_proven(l, a, why);
+        liaison_answer_free(a);
+    } else if (c->own) { /* Hello or Grant */
         if (code == LIAISON_OK)
             code = c->want == BODY(WELCOME) && a->code == LIAISON_OK ? welcomed(l, a, why)
                                                                      : a->code;
@@ -563,6 +600,8 @@ static enum liaison_code announced(struct liaison *l, struct liaison_answer *a,
         ready(&l->engine, a);
         return LIAISON_OK;
     }
+    if (a->frame->body_case == BODY(RECEIPTS) && log_on(l))
+        code = receipts_pushed(l, a->frame->receipts, why);
     if (a->frame->body_case == BODY(ERROR)) {
         code = a->code;
         snprintf(l->engine.trouble_text, sizeof l->engine.trouble_text, "%s", a->text);
@@ -627,7 +666,8 @@ static enum liaison_code begin(struct liaison *l, int64_t now_ms)
 {
     enum liaison_code code = lib_need(l, SET_BROKER);
 
-    if (code != LIAISON_OK || (code = keys_context(l)) != LIAISON_OK)
+    if (code != LIAISON_OK || (code = keys_context(l)) != LIAISON_OK ||
+        (code = log_ready(l)) != LIAISON_OK)
         return code;
     code = link_start(&l->link, l->keys.context, lib_setting(l, SET_BROKER),
                       lib_setting_ms(l, SET_CONNECT_MS), now_ms);
@@ -675,6 +715,8 @@ static enum liaison_code traffic(struct liaison *l, int64_t now_ms)
         (code = greet(l, now_ms)) != LIAISON_OK)
         return code;
     code = take_messages(l, now_ms, &why);
+    if (code == LIAISON_OK && e->talk == TALK_OPEN && log_on(l))
+        code = receipts_turn(l, now_ms, &why);
     if (code == LIAISON_OK && e->talk == TALK_OPEN)
         code = send_queued(l, now_ms);
     if (code == LIAISON_OK && hello_late(e, now_ms)) {
@@ -735,6 +777,8 @@ static int64_t next_due(const struct liaison *l, int64_t now_ms)
     int64_t due =
         l->link.state == LINK_DOWN ? e->reconnect_at_ms : l->link.phase_deadline_ms + 1;
 
+    due = sooner(due, receipts_due(l));
+
     for (const struct outcall *c = e->flying.head; c != NULL; c = c->next)
         if (!c->own || c->want == BODY(WELCOME))
             due = sooner(due, c->deadline_ms + 1);
@@ -769,39 +813,48 @@ static bool open_call(const struct engine *e, uint64_t call)
     return false;
 }
 
-/* One turn. LIAISON_BUSY: the goal is not met yet. */
-static enum liaison_code try_goal(struct liaison *l, enum goal goal, uint64_t call,
-                                  int64_t now_ms, struct liaison_answer **answer)
+/* After a turn that ended with `code`. LIAISON_BUSY: the goal is not met yet. */
+static enum liaison_code look(struct liaison *l, const struct goal *g,
+                              enum liaison_code code, struct liaison_answer **answer)
 {
     struct engine *e = &l->engine;
-    enum liaison_code code = turn(l, now_ms);
-    struct liaison_answer *a = goal == GOAL_OPEN ? NULL : fetch(e, goal, call);
+    bool fetches = g->kind != GOAL_OPEN && g->kind != GOAL_MET;
+    struct liaison_answer *a = fetches ? fetch(e, g->kind, g->call) : NULL;
 
     if (a != NULL) {
         *answer = a;
         return LIAISON_OK;
     }
+    if (g->kind == GOAL_MET && g->met(l, g->arg))
+        return LIAISON_OK;
+    e->evidence = e->evidence && code == LIAISON_OK;
     if (code != LIAISON_OK)
         return code;
-    if (goal == GOAL_OPEN && e->talk == TALK_OPEN)
+    if (g->kind == GOAL_OPEN && e->talk == TALK_OPEN)
         return LIAISON_OK;
-    if (goal == GOAL_OPEN && e->trouble != LIAISON_OK)
+    if (g->kind == GOAL_OPEN && e->trouble != LIAISON_OK)
         return lib_fail(l, e->trouble, "%s", e->trouble_text);
-    if (goal == GOAL_CALL && !open_call(e, call))
+    if (g->kind == GOAL_CALL && !open_call(e, g->call))
         return lib_fail(l, LIAISON_MEMORY, "out of memory");
     return LIAISON_BUSY;
 }
 
+/* What came behind an answer that was fetched first. */
+static enum liaison_code tell(struct liaison *l)
+{
+    return lib_fail(l, l->engine.trouble, "%s", l->engine.trouble_text);
+}
+
 /* Turns until the goal is met or `until_ms` is over (LIAISON_TIMEOUT). */
-static enum liaison_code run(struct liaison *l, enum goal goal, uint64_t call,
-                             int64_t until_ms, struct liaison_answer **answer)
+static enum liaison_code run(struct liaison *l, struct goal g, int64_t until_ms,
+                             struct liaison_answer **answer)
 {
     enum liaison_code code;
 
     for (;;) {
         int64_t now_ms = lib_mono_ms();
 
-        code = try_goal(l, goal, call, now_ms, answer);
+        code = look(l, &g, l->engine.evidence ? tell(l) : turn(l, now_ms), answer);
         if (code != LIAISON_BUSY)
             break;
         if (now_ms >= until_ms) {
@@ -820,7 +873,8 @@ enum liaison_code engine_await(struct liaison *l, struct outcall *c,
     struct engine *e = &l->engine;
     struct liaison_answer *a = NULL;
     uint64_t call = engine_send(l, c);
-    enum liaison_code code = run(l, GOAL_CALL, call, INT64_MAX, &a);
+    enum liaison_code code =
+        run(l, (struct goal){.kind = GOAL_CALL, .call = call}, INT64_MAX, &a);
 
     if (code != LIAISON_OK) {
         struct outcall *left = take_call(&e->queued, call);
@@ -844,7 +898,8 @@ enum liaison_code engine_receive(struct liaison *l, bool delivery, int64_t deadl
     struct liaison_answer *a = fetch(&l->engine, delivery ? GOAL_DELIVERY : GOAL_ANY, 0);
 
     if (a == NULL)
-        return run(l, delivery ? GOAL_DELIVERY : GOAL_ANY, 0, deadline_ms, answer);
+        return run(l, (struct goal){.kind = delivery ? GOAL_DELIVERY : GOAL_ANY},
+                   deadline_ms, answer);
     *answer = a;
     return LIAISON_OK;
 }
@@ -853,5 +908,13 @@ enum liaison_code engine_connect(struct liaison *l)
 {
     l->engine.trouble = LIAISON_OK;
     l->engine.reconnect_at_ms = 0;
-    return run(l, GOAL_OPEN, 0, lib_mono_ms() + lib_setting_ms(l, SET_TIMEOUT_MS), NULL);
+    return run(l, (struct goal){.kind = GOAL_OPEN},
+               lib_mono_ms() + lib_setting_ms(l, SET_TIMEOUT_MS), NULL);
+}
+
+enum liaison_code engine_until(struct liaison *l, engine_met *met, void *arg,
+                               int64_t deadline_ms)
+{
+    return run(l, (struct goal){.kind = GOAL_MET, .met = met, .arg = arg}, deadline_ms,
+               NULL);
 }

@@ -1,9 +1,9 @@
 #pragma once
 /* Calls over one connection: queue frames, match answers by id, reconnect, send again.
  *
- * A call is queued until the conversation is open and the window has room, then flies until it is answered. When the connection
- * is lost what flew is queued again, in front. A refusal that says "later" queues it again after a pause, with a fresh id, until its time is
- * over. An answer is checked before anybody sees it. */
+ * A call is queued until the conversation is open and the window has room, then flies until it is answered. When
+ * the connection is lost what flew is queued again, in front. A refusal that says "later" queues it again after a
+ * pause, with a fresh id, until its time is over. An answer is checked before anybody sees it. */
 #include "client/lib/answer.h"
 #include "client/lib/inner.h"
 #include "client/lib/sealed.h"
@@ -38,7 +38,19 @@ MUST_CHECK
 enum liaison_code engine_call(struct liaison *l, const Liaison__V1__Frame *f,
                               Liaison__V1__Frame__BodyCase want, struct outcall **out);
 
-/* A submit, check or act of `s`, whose bytes are sent as they are. Holds a reference. Gives: *out. Errors: LIAISON_MEMORY. */
+/* The same on behalf of the handle's officer. */
+MUST_CHECK
+enum liaison_code engine_caller_call(struct liaison *l, Liaison__V1__Frame *f,
+                                     Liaison__V1__Frame__BodyCase want,
+                                     struct outcall **out);
+
+/* A call of the library's own, before all that is queued: nobody fetches its answer, and it ends with the session. */
+MUST_CHECK
+enum liaison_code engine_own(struct liaison *l, const Liaison__V1__Frame *f,
+                             Liaison__V1__Frame__BodyCase want);
+
+/* A submit, check or act of `s`, whose bytes are sent as they are. Holds a reference. Gives: *out. Errors:
+ * LIAISON_MEMORY. */
 MUST_CHECK
 enum liaison_code engine_signed_call(struct liaison *l, struct sealed *s,
                                      Liaison__V1__Frame__BodyCase body, bool strip,
@@ -58,6 +70,11 @@ enum liaison_code engine_await(struct liaison *l, struct outcall *c,
 MUST_CHECK
 enum liaison_code engine_receive(struct liaison *l, bool delivery, int64_t deadline_ms,
                                  struct liaison_answer **answer);
+
+/* Runs until met(l, arg), at most until `deadline_ms`. Errors: as engine_receive. */
+typedef bool engine_met(struct liaison *l, void *arg);
+MUST_CHECK
+enum liaison_code engine_until(struct liaison *l, engine_met *met, void *arg, int64_t deadline_ms);
 
 /* Connects, one try. Errors: all of connecting. */
 MUST_CHECK

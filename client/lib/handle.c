@@ -63,6 +63,10 @@ static const struct key {
     [SET_CONNECT_MS] = {"connect_ms", form_ms, "milliseconds, 1 to a day", 0, false},
     [SET_SOFTWARE] = {"software", form_text, "UTF-8 of at most 64 bytes", 0, false},
     [SET_RECIPIENTS] = {"recipients", form_any, "a folder", 0, false},
+    [SET_LOG_POLICY] = {"log_policy", form_any, "a file", 0, true},
+    [SET_LOG_ROTATIONS] = {"log_rotations", form_any, "a file", 0, true},
+    [SET_LOG_SEEN] = {"log_seen", form_any, "a file", 0, true},
+    [SET_LOG_FORK] = {"log_fork", form_any, "a file", 0, true},
 };
 
 enum liaison_code liaison_set(struct liaison *l, const char *key, const char *value)
@@ -85,6 +89,8 @@ enum liaison_code liaison_set(struct liaison *l, const char *key, const char *va
 
     if (value[0] != '\0' && copy == NULL)
         return lib_fail(l, LIAISON_MEMORY, "out of memory");
+    if (i == SET_LOG_POLICY || i == SET_LOG_ROTATIONS || i == SET_LOG_SEEN)
+        log_drop(l); /* puts what it has seen where it was to be */
     free(l->set[i]);
     l->set[i] = copy;
     if (KEYS[i].hangs_up)
@@ -159,6 +165,8 @@ void liaison_free(struct liaison *l)
     if (l == NULL)
         return;
     engine_free(l);
+    log_drop(l);
+    receipts_clear(&l->receipts);
     keys_drop(&l->keys, KEYS_ALL);
     seal_free(l->seal);
     hash_free(l->hash);

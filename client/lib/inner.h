@@ -1,11 +1,14 @@
 #pragma once
-/* What the parts of libliaison share. A handle's parts: settings (handle.c), keys and trust (keys.c), one connection (link.c)
- * and the calls on it (engine.c). Everything is one thread's. */
+/* What the parts of libliaison share. A handle's parts: settings (handle.c), keys and trust (keys.c), one
+ * connection (link.c), the calls on it (engine.c), the broker's log (log.c) and the receipts that are awaited
+ * (receipts.c). Everything is one thread's. */
 #include <sys/types.h>
 
 #include "client/lib/keys.h"
 #include "client/lib/liaison.h"
 #include "client/lib/link.h"
+#include "client/lib/log.h"
+#include "client/lib/receipts.h"
 #include "client/lib/seal.h"
 #include "proto/arena.h"
 #include "proto/hash.h"
@@ -29,6 +32,10 @@ enum setting {
     SET_CONNECT_MS,
     SET_SOFTWARE,
     SET_RECIPIENTS,
+    SET_LOG_POLICY,
+    SET_LOG_ROTATIONS,
+    SET_LOG_SEEN,
+    SET_LOG_FORK,
     SET__COUNT,
 };
 
@@ -68,6 +75,7 @@ struct engine {
     int64_t reconnect_at_ms; /* monotonic */
     enum liaison_code trouble;
     char trouble_text[LINK_WHY];
+    bool evidence; /* trouble is something that a caller must be told of, whatever was answered before it */
     uint32_t watched; /* what epoll watches the socket for; 0: not yet */
     unsigned watched_socket;
 };
@@ -81,6 +89,8 @@ struct liaison {
     struct keys keys;
     struct link link;
     struct engine engine;
+    struct log_view log;
+    struct receipts receipts;
 };
 
 /* First thing in every public call: forgets the last error. LIAISON_USAGE without a handle or in a forked child. */

@@ -8,7 +8,7 @@
 #include "proto/slice.h"
 #include "proto/zmtp.h"
 
-enum { LINK_WHY = 256, LINK_OUT_MAX = 1 << 20, LINK_MESSAGE_MAX = 17 << 20 };
+enum { LINK_WHY = 512, LINK_OUT_MAX = 1 << 20, LINK_MESSAGE_MAX = 17 << 20 };
 
 enum link_state {
     LINK_DOWN,
@@ -52,7 +52,8 @@ void link_close(struct link *k);
 /* Is this a "host:port"? An IPv6 address stands in brackets. */
 bool link_address(const char *broker);
 
-/* Begins to connect to "host:port". Every phase has phase_ms. Resolving a name may block as long as the resolver takes.
+/* Begins to connect to "host:port". Every phase has phase_ms. Resolving a name may block as long as the resolver
+ * takes.
  * Errors: LIAISON_FIELD (not host:port), LIAISON_UNREACHABLE, LIAISON_MEMORY; k->why has the sentence. */
 MUST_CHECK
 enum liaison_code link_start(struct link *k, SSL_CTX *context, const char *broker,
@@ -64,7 +65,8 @@ enum liaison_code link_start(struct link *k, SSL_CTX *context, const char *broke
 MUST_CHECK
 enum liaison_code link_step(struct link *k, int64_t now_ms);
 
-/* The next whole message, or LIAISON_BUSY when there is none. Borrows: until the next call on k. Errors: LIAISON_PROTOCOL; down then. */
+/* The next whole message, or LIAISON_BUSY when there is none. Borrows: until the next call on k. Errors:
+ * LIAISON_PROTOCOL; down then. */
 MUST_CHECK
 enum liaison_code link_message(struct link *k, struct slice *message);
 

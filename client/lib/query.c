@@ -1,6 +1,7 @@
 /* Queries: fields by key, pages by cursor. */
 #include <stdlib.h>
 
+#include "client/lib/check.h"
 #include "client/lib/draft.h"
 #include "client/lib/engine.h"
 #include "proto/id.h"
@@ -230,16 +231,29 @@ static enum liaison_code turn_page(struct liaison_query *q,
 static enum liaison_code ask(struct liaison_query *q, struct liaison_answer **answer)
 {
     Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
-    Liaison__V1__Caller caller = LIAISON__V1__CALLER__INIT;
     struct request request = {.cursor = {q->cursor_len, q->cursor}};
     struct outcall *c;
     enum liaison_code code = q->kind->make(&q->draft, &request, &f);
 
     if (code != LIAISON_OK)
         return code;
-    f.caller = lib_caller(q->draft.l, &caller) ? &caller : NULL;
-    code = engine_call(q->draft.l, &f, q->kind->want, &c);
+    code = engine_caller_call(q->draft.l, &f, q->kind->want, &c);
     return code == LIAISON_OK ? engine_await(q->draft.l, c, answer) : code;
+}
+
+/* Do entries and counters say what they must? If not the page is given all the same, as evidence. */
+static enum liaison_code examine_entries(struct liaison_query *q,
+                                         struct liaison_answer *a)
+{
+    const char *wrong =
+        check_counters(q->draft.l->hash, a, draft_text(&q->draft, E_AGENCY));
+
+    if (wrong == NULL)
+        return LIAISON_OK;
+    answer_say(a, LIAISON_SIGNATURE,
+               "the broker's page of entries does not hold (%s): keep it as evidence",
+               wrong);
+    return lib_fail(q->draft.l, LIAISON_SIGNATURE, "%s", a->text);
 }
 
 enum liaison_code liaison_query_next(struct liaison_query *q,
@@ -259,6 +273,8 @@ enum liaison_code liaison_query_next(struct liaison_query *q,
     }
     if (code == LIAISON_OK && a->frame->body_case == BODY(AGENCIES))
         keys_crls(q->draft.l, a->frame->agencies);
+    if (code == LIAISON_OK && a->frame->body_case == BODY(ENTRIES_PAGE))
+        code = examine_entries(q, a);
     if (a != NULL && answer != NULL)
         *answer = a;
     else

@@ -2,9 +2,12 @@
 /* Sealing: one section's bytes, for one reader, in the one CMS profile.
  *
  * The profile, DER and nothing else: ContentInfo of AuthEnvelopedData (RFC 5083) version 0; one KeyAgreeRecipientInfo
- * (RFC 5753) with an ephemeral P-256 key, dhSinglePass-stdDH-sha256kdf-scheme, id-aes256-wrap, no ukm, one recipient named
- * by issuer and serial number; id-data under id-aes256-GCM (RFC 5084) with a 12-byte nonce and 16-byte tag; no attributes.
- * It is written and read here byte by byte, so that opening never meets an algorithm that was not expected; the result is what
+ * (RFC 5753) with an ephemeral P-256 key, dhSinglePass-stdDH-sha256kdf-scheme, id-aes256-wrap, no ukm, one
+ * recipient named
+ * by issuer and serial number; id-data under id-aes256-GCM (RFC 5084) with a 12-byte nonce and 16-byte tag; no
+ * attributes.
+ * It is written and read here byte by byte, so that opening never meets an algorithm that was not expected; the
+ * result is what
  * `openssl cms -decrypt -inform DER` opens.
  * Source: PROTOCOL.md, "Sealing"; RFC 5652. */
 #include <openssl/evp.h>
@@ -41,7 +44,8 @@ enum liaison_code seal_close(struct seal *s, const struct seal_reader *to,
                              struct slice plain, struct arena *a, struct slice *der);
 
 /* Opens `der`, which must be of the profile and name `own` as its recipient; `key` is own's private key.
- * Gives: *plain, *len bytes, to be released with OPENSSL_clear_free(plain, len + 1). On error *why is a constant sentence.
+ * Gives: *plain, *len bytes, to be released with OPENSSL_clear_free(plain, len + 1). On error *why is a constant
+ * sentence.
  * Errors: LIAISON_SEAL, LIAISON_MEMORY. */
 MUST_CHECK
 enum liaison_code seal_open(struct seal *s, const struct seal_reader *own, EVP_PKEY *key,
@@ -70,7 +74,8 @@ struct seal_content {
 };
 
 /* Opens a section: seal_open, SectionBody strict, and in it exactly `place`.
- * Gives: *out, to be released with seal_content_free, which wipes. Errors: LIAISON_SEAL, LIAISON_MEMORY; *why as above. */
+ * Gives: *out, to be released with seal_content_free, which wipes. Errors: LIAISON_SEAL, LIAISON_MEMORY; *why as
+ * above. */
 MUST_CHECK
 enum liaison_code seal_section_open(struct seal *s, const struct seal_reader *own,
                                     EVP_PKEY *key, const Liaison__V1__Section *section,

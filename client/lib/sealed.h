@@ -1,5 +1,6 @@
 #pragma once
-/* What was signed, in the exact bytes that are sent, with what an answer about it must say. Shared by counting: a referral and
+/* What was signed, in the exact bytes that are sent, with what an answer about it must say. Shared by counting: a
+ * referral and
  * the calls that carry it hold one each, so sending again costs no copy. Never changes. */
 #include "liaison-codes.h"
 #include "proto/arena.h"
@@ -21,7 +22,8 @@ struct sealed {
     struct slice sections; /* in it: the sections' fields, tags included */
 };
 
-/* Puts one together. All is copied. Gives: a reference, or NULL when memory is out. `like`'s slices are not looked at. */
+/* Puts one together. All is copied. Gives: a reference, or NULL when memory is out. `like`'s slices are not looked
+ * at. */
 struct sealed *sealed_new(struct hash *h, const struct sealed *like, struct slice content,
                           struct slice certificate, const struct sign_part *signature,
                           struct slice sections);

@@ -1,5 +1,6 @@
 #pragma once
-/* As much protobuf as is written by hand, so that signed bytes travel as they are. Source: protobuf.dev, "Encoding". */
+/* As much protobuf as is written by hand, so that signed bytes travel as they are. Source: protobuf.dev,
+ * "Encoding". */
 #include "proto/slice.h"
 
 enum { WIRE_HEAD_MAX = 15 }; /* a tag and a length */

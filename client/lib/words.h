@@ -1,5 +1,6 @@
 #pragma once
-/* Words for the enums of liaison.proto: SUBJECT_CATEGORY_AT_RISK is "at-risk". And settings given as key and value. */
+/* Words for the enums of liaison.proto: SUBJECT_CATEGORY_AT_RISK is "at-risk". And settings given as key and value.
+ * */
 #include "proto/liaison.pb-c.h"
 #include "proto/slice.h"
 

@@ -42,8 +42,8 @@ from typing import (Any, AsyncIterator, Callable, Dict, Iterator, List, Mapping,
                     TypeVar, Union)
 
 __all__ = ['Action', 'Agency', 'Answer', 'AsyncLiaison', 'Card', 'Code', 'Content', 'Entry', 'Envelope', 'Item',
-           'Letter', 'Liaison', 'LiaisonError', 'Obligations', 'Reference', 'Referral', 'Refused', 'Retry', 'Rule',
-           'SignedAction', 'View', 'Welcome']
+           'Letter', 'Liaison', 'LiaisonError', 'LogSeen', 'Obligations', 'Receipt', 'Reference', 'Referral', 'Refused',
+           'Retry', 'Rule', 'SignedAction', 'View', 'Welcome']
 
 ABI = 1
 _T = TypeVar('_T')
@@ -80,6 +80,8 @@ class Code(enum.IntEnum):
     FROM = 45
     SEAL = 46
     FIELD = 47
+    PROOF = 48
+    FORK = 49
     DENIED = 60
     NOT_ALLOWED = 61
     SECTIONS = 62
@@ -90,11 +92,14 @@ class Code(enum.IntEnum):
     PARTY = 82
     STALE = 83
     CONFLICT = 84
+    ERASED = 85
     FULL = 100
     IO = 101
     UNKNOWN = 102
     FENCED = 103
     DAMAGED = 104
+    EVIDENCE = 105
+    UNSIGNED = 106
     CONFIG = 120
     USAGE = 121
     FILE = 122
@@ -233,6 +238,40 @@ PROTOTYPES: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     'letter_section': (_TEXT, (_PTR, _SIZE)),
     'letter_reader': (_TEXT, (_PTR, _SIZE)),
     'letter_open': (_INT, (_PTR, _PTR, _TEXT, _OUT, _LEN, ctypes.POINTER(_TEXT))),
+    'answer_note': (_PTR, (_PTR, _LEN)),
+    'answer_verified': (_INT, (_PTR,)),
+    'answer_includes': (_INT, (_PTR, _PTR, _BYTES, _SIZE)),
+    'answer_counter': (_INT, (_PTR, _SIZE, _CALL, _CALL)),
+    'answer_count': (_U64, (_PTR,)),
+    'answer_bytes': (_PTR, (_PTR, _LEN)),
+    'log_on': (_INT, (_PTR,)),
+    'log_judge': (_INT, (_PTR, _BYTES, _SIZE, _CALL, _BYTES, _LEN, _CALL)),
+    'log_seen': (_INT, (_PTR, _CALL, _OUT, _LEN, _CALL)),
+    'checkpoint': (_INT, (_PTR, _OUT)),
+    'prove': (_INT, (_PTR, _CALL, _SIZE, _U64, _U64, _OUT)),
+    'cosign': (_INT, (_PTR, _BYTES, _SIZE)),
+    'summarize': (_INT, (_PTR, _TEXT, _OUT)),
+    'hashes': (_INT, (_PTR, _U32, _U64, _U32, _OUT)),
+    'rule_text': (_INT, (_PTR, _BYTES, _OUT)),
+    'receipt_next': (_INT, (_PTR, _INT, _OUT)),
+    'receipt_claim': (_INT, (_PTR, _PTR, _OUT)),
+    'receipt_prove': (_INT, (_PTR, _PTR, _INT)),
+    'receipt_read': (_INT, (_PTR, _BYTES, _SIZE, _OUT)),
+    'receipt_verify': (_INT, (_PTR, _PTR)),
+    'receipt_about': (_INT, (_PTR, _PTR, _TEXT, _BYTES, _SIZE)),
+    'receipt_text': (_INT, (_PTR, _OUT, _LEN)),
+    'receipt_save': (_INT, (_PTR, _PTR, _TEXT)),
+    'receipt_free': (None, (_PTR,)),
+    'receipt_seq': (_U64, (_PTR,)),
+    'receipt_entry': (_PTR, (_PTR, _LEN)),
+    'receipt_opening': (_PTR, (_PTR, _LEN)),
+    'receipt_note': (_PTR, (_PTR, _LEN)),
+    'receipt_verified': (_INT, (_PTR,)),
+    'receipt_origin': (_TEXT, (_PTR,)),
+    'receipt_size': (_U64, (_PTR,)),
+    'receipt_witnesses': (_SIZE, (_PTR,)),
+    'receipt_quorum_s': (_U64, (_PTR,)),
+    'receipts_awaited': (_SIZE, (_PTR,)),
 }
 
 _STRIP = 1
@@ -300,9 +339,10 @@ REVEAL = {1: 'on-accept', 2: 'on-delivery'}
 STATE = {1: 'requested', 2: 'received', 3: 'accepted', 4: 'rejected', 5: 'in-progress', 6: 'on-hold',
          7: 'cancel-requested', 8: 'cancelled', 9: 'completed', 10: 'failed', 11: 'entered-in-error', 12: 'expired'}
 MOVE = {1: 'accept', 2: 'reject', 3: 'start', 4: 'complete', 5: 'withdraw'}
-EVENT = {1: 'start', 2: 'stop', 3: 'session', 4: 'session-cut', 5: 'strangers', 6: 'rules', 7: 'crl', 20: 'submit',
-         21: 'check', 22: 'accept', 23: 'reject', 24: 'in-progress', 25: 'complete', 26: 'withdraw', 27: 'received',
-         40: 'list', 41: 'history', 42: 'directory', 43: 'open', 44: 'delivery', 45: 'receipt', 46: 'audit-read'}
+EVENT = {1: 'start', 2: 'stop', 3: 'session', 4: 'session-cut', 5: 'strangers', 6: 'rules', 7: 'crl', 8: 'summary',
+         9: 'new-log', 10: 'key-rotate', 11: 'clock-step', 12: 'erase', 20: 'submit', 21: 'check', 22: 'accept', 23: 'reject', 24: 'in-progress', 25: 'complete', 26: 'withdraw', 27: 'received',
+         40: 'list', 41: 'history', 42: 'directory', 43: 'open', 44: 'delivery', 45: 'receipt', 46: 'audit-read',
+         47: 'cosign'}
 VERDICT = {1: 'done', 2: 'denied'}
 OPERATION = {1: 'none', 2: 'collection', 3: 'consultation', 4: 'disclosure', 5: 'alteration', 6: 'combination',
              7: 'erasure'}
@@ -495,6 +535,9 @@ class Entry:
     responsible: str = _string(28)
     sections: Tuple[str, ...] = _many(29, str)
     count: int = _uint(30)
+    summary: Tuple[bytes, ...] = _many(31, bytes)
+    log: int = _uint(32)
+    note: bytes = _binary(33)
     raw: bytes = b''
 
 
@@ -650,6 +693,15 @@ class _Owned:
             if item is None:
                 return tuple(found)
             found.append(_text(item))
+
+
+@dataclasses.dataclass(frozen=True)
+class LogSeen:
+    """The last checkpoint of the broker's log that was seen; quorum_s: the latest time by which a quorum had cosigned one."""
+
+    size: int
+    note: bytes
+    quorum_s: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -824,6 +876,34 @@ class Answer(_Owned):
         found = frame.history_page or frame.entries_page
         return tuple(_entry(raw) for raw in found.entries) if found is not None else ()
 
+    @property
+    def note(self) -> bytes:
+        """Of a proof: the checkpoint, a signed note."""
+        return self._blob(self._lib.answer_note)
+
+    @property
+    def verified(self) -> bool:
+        """Of a proof: the policy believed its checkpoint, and it extends what was seen before."""
+        return bool(self._lib.answer_verified(self._ptr))
+
+    @property
+    def counters(self) -> Dict[int, int]:
+        """Of entries asked for by agency: its counter by entry number, where it is the counterpart. Each was checked."""
+        seq, counter, found = _U64(), _U64(), {}
+        while self._lib.answer_counter(self._ptr, len(found), ctypes.byref(seq), ctypes.byref(counter)):
+            found[seq.value] = counter.value
+        return found
+
+    @property
+    def count(self) -> int:
+        """Of a summary: how many entries concern the agency. Checked: the entry commits to it."""
+        return int(self._lib.answer_count(self._ptr))
+
+    @property
+    def content(self) -> bytes:
+        """Of hashes: 32 bytes each. Of rule-text: the rules."""
+        return self._blob(self._lib.answer_bytes)
+
     def _decoded(self) -> _Frame:
         return decode(_Frame, self.frame)
 
@@ -835,6 +915,90 @@ class _Child(_Owned):
         super().__init__(client._lib, pointer, client._lock)
         self._client = client
         client._children.add(self)
+
+
+class Receipt(_Owned):
+    """A ledger entry with its opening and, once it is proven, its place in the broker's log: evidence that stands without the broker.
+    A claim is one without proof."""
+
+    _free = 'receipt_free'
+
+    def __init__(self, client: 'Liaison', pointer: Optional[int]) -> None:
+        super().__init__(client._lib, pointer)
+        self._client = client
+
+    @property
+    def seq(self) -> int:
+        """The entry's number."""
+        return int(self._lib.receipt_seq(self._ptr))
+
+    @property
+    def entry(self) -> Entry:
+        """The entry; `raw` are its exact bytes."""
+        return _entry(self._blob(self._lib.receipt_entry))
+
+    @property
+    def opening(self) -> bytes:
+        """The key of the entry's commitments."""
+        return self._blob(self._lib.receipt_opening)
+
+    @property
+    def note(self) -> bytes:
+        """The signed checkpoint; empty: this is a claim."""
+        return self._blob(self._lib.receipt_note)
+
+    @property
+    def verified(self) -> bool:
+        """It was verified by this process."""
+        return bool(self._lib.receipt_verified(self._ptr))
+
+    @property
+    def origin(self) -> str:
+        """The log, once verified."""
+        return _text(self._lib.receipt_origin(self._ptr))
+
+    @property
+    def size(self) -> int:
+        """How many entries its checkpoint covers, once verified."""
+        return int(self._lib.receipt_size(self._ptr))
+
+    @property
+    def witnesses(self) -> int:
+        """How many of the policy's witnesses have cosigned its checkpoint."""
+        return int(self._lib.receipt_witnesses(self._ptr))
+
+    @property
+    def quorum_s(self) -> int:
+        """By when (seconds since 1970) the policy's quorum had; 0: it is not witnessed, or the policy wants none."""
+        return int(self._lib.receipt_quorum_s(self._ptr))
+
+    @property
+    def text(self) -> str:
+        """What a file of it holds."""
+        out, length = ctypes.c_void_p(), _SIZE()
+        with self._client._lock:
+            self._client._done(self._lib.receipt_text(self._ptr, ctypes.byref(out), ctypes.byref(length)))
+            return ctypes.string_at(out.value or 0, length.value).decode()
+
+    def prove(self, timeout: float) -> None:
+        """Puts it into the log: takes what came or asks; one that stands already is put under a witnessed checkpoint."""
+        with self._client._lock:
+            self._client._done(self._lib.receipt_prove(self._client._ptr, self._ptr, int(timeout * 1000)))
+
+    def verify(self) -> None:
+        """Verifies it without the network, by the policy (setting log_policy) alone."""
+        with self._client._lock:
+            self._client._done(self._lib.receipt_verify(self._client._ptr, self._ptr))
+
+    def about(self, what: str, data: bytes) -> None:
+        """Is it about these signed bytes, a "referral" or an "action"? Fails if not."""
+        with self._client._lock:
+            self._client._done(self._lib.receipt_about(self._client._ptr, self._ptr, what.encode(), data, len(data)))
+
+    def save(self, path: Union[str, 'os.PathLike[str]']) -> None:
+        """Puts it into a file, whole or not at all."""
+        with self._client._lock:
+            self._client._done(self._lib.receipt_save(self._client._ptr, self._ptr, os.fsencode(path)))
 
 
 class Letter(_Owned):
@@ -975,6 +1139,7 @@ class View(Answer):
 
 _PROFILE_KEYS = ('network', 'broker', 'broker_name', 'agency', 'auditor', 'officer', 'purpose', 'basis')
 _PROFILE_FILES = {'ca': 'ca.crt', 'crl': 'crl.pem', 'sign_certificate': 'sign.crt', 'sign_key': 'sign.key'}
+_LOG_FILES = {'log_policy': 'log.policy', 'log_rotations': 'log.rotations', 'log_seen': 'log.seen', 'log_fork': 'log.fork'}
 _SEAL_FILES = {'seal_certificate': 'seal.crt', 'seal_key': 'seal.key'}
 
 
@@ -1003,6 +1168,8 @@ class Liaison(_Owned):
             profile = json.load(file)
         settings = {key: profile[key] for key in _PROFILE_KEYS if key in profile}
         files = {**_PROFILE_FILES, **(_SEAL_FILES if 'agency' in profile else {})}
+        if os.path.exists(os.path.join(folder, 'log.policy')):
+            files.update(_LOG_FILES)
         settings.update({key: os.path.join(folder, name) for key, name in files.items()})
         return cls(settings, **more)
 
@@ -1129,6 +1296,86 @@ class Liaison(_Owned):
         its own); `sections` flow back, sealed to the other party; fields are reason, officer, purpose, basis, to."""
         with self._lock, self._move(item, move, version, sections, fields) as made:
             return self._answered(self._lib.act, self._ptr, made._ptr)
+
+    # ---- the broker's log, and receipts
+
+    @property
+    def log_on(self) -> bool:
+        """A policy is set (log_policy): checkpoints are verified and receipts come. Without it nothing is verified."""
+        return bool(self._lib.log_on(self._ptr))
+
+    def log_seen(self) -> LogSeen:
+        """The last checkpoint seen. NOT_FOUND if there is none."""
+        size, note, length, quorum_s = _U64(), ctypes.c_void_p(), _SIZE(), _U64()
+        with self._lock:
+            self._done(self._lib.log_seen(self._ptr, ctypes.byref(size), ctypes.byref(note), ctypes.byref(length),
+                                          ctypes.byref(quorum_s)))
+            return LogSeen(size.value, ctypes.string_at(note.value or 0, length.value), quorum_s.value)
+
+    def log_judge(self, note: bytes) -> Tuple[int, bytes, int, int]:
+        """Judges a signed note by the policy alone: size, root, how many witnesses, by when their quorum (0: not)."""
+        size, root, witnesses, quorum_s = _U64(), ctypes.create_string_buffer(32), _SIZE(), _U64()
+        with self._lock:
+            self._done(self._lib.log_judge(self._ptr, note, len(note), ctypes.byref(size), root, ctypes.byref(witnesses),
+                                           ctypes.byref(quorum_s)))
+            return size.value, root.raw, witnesses.value, quorum_s.value
+
+    def claim(self, answer: Answer) -> Receipt:
+        """The claim of an answer that has an entry: what to save at once; `prove` makes a receipt of it."""
+        with self._lock:
+            return Receipt(self, self._made(self._lib.receipt_claim, self._ptr, answer._ptr))
+
+    def next_receipt(self, timeout: Optional[float] = None) -> Receipt:
+        """The next receipt that came, whichever it is of."""
+        with self._lock:
+            return Receipt(self, self._made(self._lib.receipt_next, self._ptr, -1 if timeout is None else int(timeout * 1000)))
+
+    def receipts_awaited(self) -> int:
+        """Answers whose receipts have not come."""
+        return int(self._lib.receipts_awaited(self._ptr))
+
+    def read_receipt(self, text: Union[str, bytes]) -> Receipt:
+        """Reads a receipt or claim from its text, which proves nothing yet."""
+        data = text.encode() if isinstance(text, str) else text
+        with self._lock:
+            return Receipt(self, self._made(self._lib.receipt_read, self._ptr, data, len(data)))
+
+    def checkpoint(self) -> Answer:
+        """The broker's newest checkpoint: look at `note` and `verified`."""
+        with self._lock:
+            return self._answered(self._lib.checkpoint, self._ptr)
+
+    def prove(self, seqs: Sequence[int] = (), old_size: int = 0, size: int = 0) -> Answer:
+        """Proofs for entries, and that the log has grown from old_size on; see liaison_prove and `includes`."""
+        with self._lock:
+            return self._answered(self._lib.prove, self._ptr, (_U64 * len(seqs))(*seqs), len(seqs), old_size, size)
+
+    def includes(self, proof: Answer, entry: bytes) -> bool:
+        """This verified proof says that the entry is in the log."""
+        with self._lock:
+            return bool(self._lib.answer_includes(self._ptr, proof._ptr, entry, len(entry)))
+
+    def cosign(self, note: bytes) -> None:
+        """Hands in a checkpoint with a witness's cosignature."""
+        with self._lock:
+            self._done(self._lib.cosign(self._ptr, note, len(note)))
+
+    def summarize(self, agency: str) -> Answer:
+        """Has a summary written now: look at `count`."""
+        with self._lock:
+            return self._answered(self._lib.summarize, self._ptr, agency.encode())
+
+    def hashes(self, level: int, start: int, limit: int = 1024) -> Answer:
+        """Hashes of complete subtrees, for auditors: look at `content`."""
+        with self._lock:
+            return self._answered(self._lib.hashes, self._ptr, level, start, limit)
+
+    def rule_text(self, rule_set: bytes) -> Answer:
+        """The rules that an entry's rule_set names, for auditors: look at `content`."""
+        if len(rule_set) != 32:
+            raise ValueError('a rule_set has 32 bytes')
+        with self._lock:
+            return self._answered(self._lib.rule_text, self._ptr, rule_set)
 
     # ---- reading
 

@@ -1,6 +1,7 @@
 /* Any bytes as what stands around a checkpoint. The first byte says as what; the rest is read.
  *
- * What is taken prints back to the byte; nothing counts as signed but what was signed, and every line of a known key holds.
+ * What is taken prints back to the byte; nothing counts as signed but what was signed, and every line of a known
+ * key holds.
  * The keys are made of seeds that anybody can read here. */
 #include "proto/base64.h"
 #include "proto/ed25519.h"

@@ -1,4 +1,5 @@
-/* Any bytes as a settings file: refused with at least one error and nothing taken, or settings within their bounds that,
+/* Any bytes as a settings file: refused with at least one error and nothing taken, or settings within their bounds
+ * that,
  * written again, are the same settings. */
 #include <stdlib.h>
 #include <sys/mman.h>

@@ -93,7 +93,7 @@ crl "{broker}/crl.pem"
 directory "{broker}/directory"
 notary key "{folder}/log.key" state "{folder}/log.state"
 rules "{folder}/rules.conf"
-limit sessions-per-address 4096
+limit sessions-per-address {per_address}
 log info
 {more}'''
 
@@ -101,7 +101,7 @@ log info
 class Broker:
     """One store and the liaisond that serves it, however often it is started."""
 
-    def __init__(self, net, folder, program, more=''):
+    def __init__(self, net, folder, program, more='', per_address=4096):
         self.folder, self.program = os.path.abspath(folder), program
         self.store = os.path.join(self.folder, 'store')
         self.log = os.path.join(self.folder, 'broker.log')
@@ -111,7 +111,7 @@ class Broker:
         with open(os.path.join(self.folder, 'rules.conf'), 'w') as f:
             f.write(rules(net.senders, net.recipients))
         with open(os.path.join(self.folder, 'liaisond.conf'), 'w') as f:
-            f.write(SETTINGS.format(store=self.store, folder=self.folder, more=more,
+            f.write(SETTINGS.format(store=self.store, folder=self.folder, more=more, per_address=per_address,
                                     broker=os.path.join(net.folder, 'broker')))
 
     def start(self, timeout=20.0):

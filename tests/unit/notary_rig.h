@@ -1,5 +1,6 @@
 #pragma once
-/* A real notary in a fresh folder, small logs for it to sign, and a trap that kills or fails a process at its n-th call. */
+/* A real notary in a fresh folder, small logs for it to sign, and a trap that kills or fails a process at its n-th
+ * call. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,7 +29,8 @@ enum { LOG_LEAVES = 16, ANSWER_MS = 60000 };
 
 /* ------------------------------------------------------------ the trap
  *
- * Shared with the children: at the n-th watched call of a process that is not the test, it is killed before the call, after
+ * Shared with the children: at the n-th watched call of a process that is not the test, it is killed before the
+ * call, after
  * it, or the call fails. Linked with --wrap for each call below. */
 enum trap_kind { TRAP_NONE, TRAP_BEFORE, TRAP_AFTER, TRAP_EIO };
 

@@ -1,6 +1,6 @@
 #pragma once
-/* A broker that plays a script: TLS and ZMTP for real, answers as the test wants them. One thread, blocking, with a deadline on
- * every socket. All names and data are made up. */
+/* A broker that plays a script: TLS and ZMTP for real, answers as the test wants them. One thread, blocking, with a
+ * deadline on every socket. All names and data are made up. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -163,6 +163,7 @@ static inline bool peer_done(struct peer *p, uint64_t id)
 struct welcome {
     uint32_t version, window;
     const char *network;
+    struct slice checkpoint, consistency;
 };
 
 static inline bool peer_welcome(struct peer *p, uint64_t id, struct welcome w)
@@ -176,6 +177,8 @@ static inline bool peer_welcome(struct peer *p, uint64_t id, struct welcome w)
     welcome.version = w.version;
     welcome.network = (char *)(uintptr_t)w.network;
     welcome.limits = &limits;
+    welcome.checkpoint = (ProtobufCBinaryData){w.checkpoint.n, (uint8_t *)(uintptr_t)w.checkpoint.p};
+    welcome.consistency = (ProtobufCBinaryData){w.consistency.n, (uint8_t *)(uintptr_t)w.consistency.p};
     f.body_case = BODY(WELCOME);
     f.welcome = &welcome;
     return peer_send(p, id, &f);
@@ -188,7 +191,7 @@ static inline bool peer_open_window(struct peer *p, uint32_t window)
         return false;
     Liaison__V1__Frame *hello = peer_read(p);
     bool ok = hello != NULL && hello->body_case == BODY(HELLO) &&
-              peer_welcome(p, hello->id, (struct welcome){1, window, PKI_NETWORK});
+              peer_welcome(p, hello->id, (struct welcome){.version = 1, .window = window, .network = PKI_NETWORK});
 
     if (hello != NULL)
         liaison__v1__frame__free_unpacked(hello, NULL);

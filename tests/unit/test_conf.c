@@ -1,4 +1,5 @@
-/* Settings and rules as text. The files in tests/data/rules and tests/data/conf stand beside what is to be said about them:
+/* Settings and rules as text. The files in tests/data/rules and tests/data/conf stand beside what is to be said
+ * about them:
  * NAME.conf and NAME.out. `UPDATE=1 build/tests/unit/test_conf` writes the answers anew, for a person to read. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -42,7 +42,8 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* Decodes strictly, which includes that encoding it again gives the same bytes; checks the latter once more by hand. */
+/* Decodes strictly, which includes that encoding it again gives the same bytes; checks the latter once more by
+ * hand. */
 static const Liaison__V1__LedgerEntry *decode(struct rig *r, struct slice bytes)
 {
     const void *m = NULL;

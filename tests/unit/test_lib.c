@@ -11,168 +11,9 @@
 
 #include "client/lib/liaison.h"
 #include "proto/sign.h"
-#include "tests/unit/script.h"
+#include "tests/unit/rig.h"
 
 static const char CONTENT[] = "{\"name\": \"Synthetic Person\"}";
-
-enum { KEPT = 8 };
-
-struct rig {
-    struct pki pki;
-    struct tls_trust *trust;
-    SSL_CTX *server;
-    struct script script;
-    struct liaison *l;
-    /* what plays leave behind for the test, read after script_join() */
-    uint8_t *kept[KEPT];
-    size_t kept_len[KEPT], n_kept;
-    uint64_t ids[KEPT];
-    size_t seen, most;
-    const struct wrong *wrong;
-};
-
-static void member(struct pki *p, const char *name)
-{
-    char uri[128], file[64];
-
-    snprintf(uri, sizeof uri, "spiffe://fr." PKI_NETWORK "/agency/%s", name);
-    pki_leaf(p, name, uri, PKI_SIGN);
-    snprintf(file, sizeof file, "%s-seal", name);
-    pki_leaf(p, file, uri, PKI_SEAL);
-}
-
-static struct liaison *handle(const struct rig *r, const char *name)
-{
-    const struct {
-        const char *key, *suffix;
-    } FILES[] = {{"sign_certificate", ".crt"},
-                 {"sign_key", ".key"},
-                 {"seal_certificate", "-seal.crt"},
-                 {"seal_key", "-seal.key"}};
-    struct liaison *l = NULL;
-    char text[128];
-
-    assert_int_equal(liaison_new(&l), LIAISON_OK);
-    assert_int_equal(liaison_set(l, "network", PKI_NETWORK), LIAISON_OK);
-    snprintf(text, sizeof text, "fr/%s", name);
-    assert_int_equal(liaison_set(l, "agency", text), LIAISON_OK);
-    assert_int_equal(liaison_set(l, "ca", pki_path(&r->pki, "ca.pem")), LIAISON_OK);
-    assert_int_equal(liaison_set(l, "crl", pki_path(&r->pki, "crl.pem")), LIAISON_OK);
-    for (size_t i = 0; i < 4; i++) {
-        snprintf(text, sizeof text, "%s%s", name, FILES[i].suffix);
-        assert_int_equal(liaison_set(l, FILES[i].key, pki_path(&r->pki, text)),
-                         LIAISON_OK);
-    }
-    assert_int_equal(liaison_set(l, "officer", "4711"), LIAISON_OK);
-    assert_int_equal(liaison_set(l, "purpose", "reintegration"), LIAISON_OK);
-    assert_int_equal(liaison_set(l, "basis", "law"), LIAISON_OK);
-    assert_int_equal(liaison_set(l, "timeout_ms", "5000"), LIAISON_OK);
-    return l;
-}
-
-static SSL_CTX *server_context(struct rig *r, const char *name)
-{
-    char certificate[64], key[64], why[256] = "";
-    SSL_CTX *context = NULL;
-
-    snprintf(certificate, sizeof certificate, "%s.crt", name);
-    snprintf(key, sizeof key, "%s.key", name);
-    if (tls_context(r->trust, TLS_SERVER_SIDE, pki_path(&r->pki, certificate),
-                    pki_path(&r->pki, key), &context, why, sizeof why) != LIAISON_OK)
-        fail_msg("%s", why);
-    return context;
-}
-
-static int set_up(void **state)
-{
-    struct rig *r = calloc(1, sizeof *r);
-    char why[256] = "";
-
-    pki_open(&r->pki);
-    member(&r->pki, "prison");
-    member(&r->pki, "probation");
-    pki_leaf(&r->pki, "hub", "spiffe://fr." PKI_NETWORK "/broker/hub", PKI_BROKER);
-    pki_crls(&r->pki, "crl.pem");
-    if (tls_trust_load(PKI_NETWORK, pki_path(&r->pki, "ca.pem"),
-                       pki_path(&r->pki, "crl.pem"), time(NULL), &r->trust, why,
-                       sizeof why) != LIAISON_OK)
-        fail_msg("%s", why);
-    r->server = server_context(r, "hub");
-    r->l = handle(r, "prison");
-    r->script.test = r;
-    *state = r;
-    return 0;
-}
-
-/* The client goes first, so that a script that still reads sees its end. */
-static void finish(struct rig *r)
-{
-    liaison_free(r->l);
-    r->l = NULL;
-    if (r->script.plays[0] != NULL)
-        script_join(&r->script);
-}
-
-static int tear_down(void **state)
-{
-    struct rig *r = *state;
-
-    finish(r);
-    for (size_t i = 0; i < r->n_kept; i++)
-        free(r->kept[i]);
-    SSL_CTX_free(r->server);
-    tls_trust_free(r->trust);
-    pki_close(&r->pki);
-    free(r);
-    return 0;
-}
-
-/* Starts the script and points the handle to it. */
-static void start(struct rig *r)
-{
-    char broker[32];
-
-    r->script.test = r;
-    script_start(&r->script, r->server);
-    snprintf(broker, sizeof broker, "127.0.0.1:%u", r->script.port);
-    assert_int_equal(liaison_set(r->l, "broker", broker), LIAISON_OK);
-}
-
-static void start_with(struct rig *r, play *first, play *second)
-{
-    r->script.plays[0] = first;
-    r->script.plays[1] = second;
-    start(r);
-}
-
-static void fill(struct liaison_referral *r)
-{
-    static const char *const FIELDS[][2] = {
-        {"to", "fr/probation"},
-        {"type", "transfer"},
-        {"category", "release-handover"},
-        {"subject_category", "convicted"},
-        {"minor", "no"},
-        {"regime", "led"},
-        {"informed", "yes"},
-        {"urgency", "days-7"},
-    };
-
-    for (size_t i = 0; i < sizeof FIELDS / sizeof *FIELDS; i++)
-        assert_int_equal(liaison_referral_set(r, FIELDS[i][0], FIELDS[i][1]), LIAISON_OK);
-}
-
-/* A sealed referral without sections: needs no broker. */
-static struct liaison_referral *bare(struct liaison *l)
-{
-    struct liaison_referral *r = NULL;
-
-    assert_int_equal(liaison_referral_new(l, &r), LIAISON_OK);
-    fill(r);
-    if (liaison_seal(l, &r, 1) != LIAISON_OK)
-        fail_msg("%s", liaison_errmsg(l));
-    return r;
-}
 
 /* ---------------------------------------------------------------- settings and drafts */
 
@@ -380,7 +221,8 @@ static void every_phase_of_connecting_has_a_deadline(void **state)
                  {"greeting", play_tls_only},
                  {"READY", play_greeting_only},
                  {"Welcome", play_ready_only}};
-    const char *slow = getenv("TEST_CONNECT_MS"); /* valgrind: a handshake takes longer than 200 ms */
+    const char *slow =
+        getenv("TEST_CONNECT_MS"); /* valgrind: a handshake takes longer than 200 ms */
     const char *connect = slow != NULL ? slow : "200";
     const intmax_t connect_ms = strtol(connect, NULL, 10);
     struct rig *r = *state;
@@ -461,17 +303,18 @@ static void welcome_with(struct peer *p, struct welcome w)
 
 static void play_other_network(struct peer *p)
 {
-    welcome_with(p, (struct welcome){1, 64, "other.example"});
+    welcome_with(
+        p, (struct welcome){.version = 1, .window = 64, .network = "other.example"});
 }
 
 static void play_other_version(struct peer *p)
 {
-    welcome_with(p, (struct welcome){2, 64, PKI_NETWORK});
+    welcome_with(p, (struct welcome){.version = 2, .window = 64, .network = PKI_NETWORK});
 }
 
 static void play_no_window(struct peer *p)
 {
-    welcome_with(p, (struct welcome){1, 0, PKI_NETWORK});
+    welcome_with(p, (struct welcome){.version = 1, .window = 0, .network = PKI_NETWORK});
 }
 
 static void play_unknown_agency(struct peer *p)
@@ -845,7 +688,9 @@ static void play_hello_required(struct peer *p)
         return;
     for (int round = 0; (f = peer_read(p)) != NULL; round++) {
         if (f->body_case == BODY(HELLO)) {
-            peer_welcome(p, f->id, (struct welcome){1, 64, PKI_NETWORK});
+            peer_welcome(
+                p, f->id,
+                (struct welcome){.version = 1, .window = 64, .network = PKI_NETWORK});
             r->seen++;
         } else {
             keep(r, f);

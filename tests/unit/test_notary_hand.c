@@ -205,6 +205,64 @@ static void a_note_of_another_key_is_not_adopted(void **state)
     assert_int_equal(adopt(h, "two"), LIAISON_SIGNATURE);
 }
 
+/* ------------------------------------------------------------ policies */
+
+/* How many logs the policy of this text believes, and whether ours is one of them; -1: it is refused with `code`. */
+static int logs_of(struct hand *h, const char *text, bool *ours, enum liaison_code *code)
+{
+    struct rig *r = h->rig;
+    char path[128];
+    struct note_policy *p = NULL;
+    struct note_judgement j;
+    size_t n = 0;
+    const struct note_key key = look(r)->key;
+
+    snprintf(path, sizeof path, "%s/policy", r->folder);
+    FILE *f = fopen(path, "w");
+
+    fputs(text, f);
+    fclose(f);
+    *code = notary_policy(path, &key, &p, r->why, sizeof r->why);
+    if (*code != LIAISON_OK)
+        return -1;
+    note_policy_logs(p, &n);
+    *ours = note_judge(p, slice(h->last, h->last_len), NOW_S, &j) == LIAISON_OK;
+    note_policy_free(p);
+    return (int)n;
+}
+
+static void the_log_s_own_key_counts_in_every_policy_once(void **state)
+{
+    struct hand *h = *state;
+    struct rig *r = h->rig;
+    char key[NOTE_KEY_TEXT_MAX], text[NOTE_KEY_TEXT_MAX + 64];
+    bool ours = false;
+    enum liaison_code code;
+    static const char *const FORMS[] = {"quorum none", "quorum none\n",
+                                        "# log %s\nquorum none\n",
+                                        "log %s\nquorum none\n"};
+
+    note_key_print(&look(r)->key, key);
+    for (size_t i = 0; i < sizeof FORMS / sizeof *FORMS; i++) {
+        const char *form = FORMS[i], *hole = strstr(form, "%s");
+
+        snprintf(text, sizeof text, "%.*s%s%s",
+                 hole != NULL ? (int)(hole - form) : (int)strlen(form), form,
+                 hole != NULL ? key : "", hole != NULL ? hole + 2 : "");
+        assert_int_equal(logs_of(h, text, &ours, &code), 1);
+        assert_true(ours);
+    }
+    assert_int_equal(logs_of(h, "quorum w9\n", &ours, &code), -1);
+    assert_int_equal(code, LIAISON_CONFIG);
+    assert_non_null(strstr(r->why, "/policy: line 1"));
+    struct note_policy *p = NULL;
+
+    assert_int_equal(
+        notary_policy("/nowhere/policy", &look(r)->key, &p, r->why, sizeof r->why),
+        LIAISON_FILE);
+    assert_null(p);
+}
+
 /* ------------------------------------------------------------ rotate */
 
 static uint8_t rotation[NOTE_BYTES_MAX];
@@ -509,6 +567,7 @@ int main(void)
         T(a_policy_that_wants_no_witness_is_not_enough),
         T(what_the_notary_knows_is_not_replaced),
         T(a_note_of_another_key_is_not_adopted),
+        T(the_log_s_own_key_counts_in_every_policy_once),
         T(a_rotation_is_signed_by_both_keys_and_the_old_one_is_gone),
         T(rotating_again_gives_the_same_until_the_new_key_has_signed),
         T(killed_at_any_step_a_rotation_is_finished_by_the_next_call),

@@ -1,4 +1,5 @@
-/* broker/session: a real gate on a loopback port, real TLS peers, and a scripted core at the other end of its pair. */
+/* broker/session: a real gate on a loopback port, real TLS peers, and a scripted core at the other end of its pair.
+ * */
 #include "tests/unit/peer.h"
 
 #include <fcntl.h>
@@ -1138,6 +1139,35 @@ static void a_quiet_peer_is_pinged_and_a_dead_one_dropped(void **state)
     rig_end(r);
 }
 
+static void a_message_that_was_begun_must_end(void **state)
+{
+    struct rig *r = rig_new();
+    struct peer slow, good;
+    struct zmtp_frame f;
+    uint8_t out[256];
+
+    (void)state;
+    r->set.ping_ms = 60;
+    r->set.idle_ms = 400;
+    rig_start(r);
+    settle(r, &slow, "prison");
+    settle(r, &good, "probation");
+    peer_write(&slow, "\0\xff", 2); /* 255 bytes will never come */
+    for (int i = 0; i < 3; i++) {   /* and each of these shows that it lives */
+        peer_write(&slow, "x", 1);
+        assert_int_equal(peer_event(&good, &f), ZMTP_PING);
+        peer_write(&good, out, zmtp_pong(&f, out));
+    }
+    expect_error(&slow, 0, LIAISON_TIMEOUT);
+    expect_end(&slow);
+    assert_int_equal(rig_wait(r, CALL_CUT, 1).code, LIAISON_TIMEOUT);
+    send_grant(&good, 2);
+    expect_done(&good, 2);
+    peer_hang_up(&slow);
+    peer_hang_up(&good);
+    rig_end(r);
+}
+
 static void a_peer_that_does_not_read_is_dropped(void **state)
 {
     struct rig *r = rig_new();
@@ -1211,6 +1241,29 @@ static void past_the_bound_on_handshakes_newcomers_wait_in_the_kernel(void **sta
     settle(r, &p, "prison"); /* once the first one's deadline has passed */
     assert_int_equal(rig_wait(r, CALL_STRANGERS, 1).code, LIAISON_TIMEOUT);
     peer_hang_up(&quiet);
+    peer_hang_up(&p);
+    rig_end(r);
+}
+
+static void while_all_handshakes_are_taken_the_quiet_ones_make_room(void **state)
+{
+    enum { TAKEN = 8 };
+    struct rig *r = rig_new();
+    struct peer quiet[TAKEN], p;
+
+    (void)state;
+    r->set.handshakes = TAKEN;
+    r->set.tls_ms = 1000 * 1000; /* longer than this test waits for anything */
+    r->set.quiet_ms = 100;
+    r->set.strangers_ms = 1;
+    rig_start(r);
+    for (int i = 0; i < TAKEN; i++)
+        peer_dial(&quiet[i], &r->where);
+    settle(r, &p, "prison");
+    assert_int_equal(rig_wait(r, CALL_STRANGERS, 1).code, LIAISON_TIMEOUT);
+    assert_true(gate_sessions(r->gate) > 1); /* only some had to go */
+    for (int i = 0; i < TAKEN; i++)
+        peer_hang_up(&quiet[i]);
     peer_hang_up(&p);
     rig_end(r);
 }
@@ -1317,6 +1370,35 @@ static void a_few_pings_and_key_updates_are_welcome(void **state)
         send_grant(&p, id);
         expect_done(&p, id);
     }
+    peer_hang_up(&p);
+    rig_end(r);
+}
+
+static void calls_before_hello_are_answered_up_to_a_bound(void **state)
+{
+    struct rig *r = rig_new();
+    struct peer p;
+    uint64_t id = 0;
+    enum liaison_code code = LIAISON_OK;
+
+    (void)state;
+    r->set.idle_talk = 20;
+    rig_start(r);
+    enter(r, &p, "prison");
+    for (uint64_t i = 1; i <= 30; i++)
+        send_grant(&p, i);
+    for (uint64_t n = 1; code != LIAISON_LIMIT; n++) {
+        struct reply reply = hear(&p);
+
+        assert_non_null(reply.frame);
+        assert_int_equal(reply.frame->body_case, LIAISON__V1__FRAME__BODY_ERROR);
+        id = reply.frame->id;
+        code = (enum liaison_code)reply.frame->error->code;
+        assert_true(code == LIAISON_LIMIT ? id == 0 && n > 20 : id == n);
+        reply_free(&reply);
+    }
+    expect_end(&p);
+    assert_int_equal(rig_wait(r, CALL_REFUSED, 1).code, LIAISON_LIMIT);
     peer_hang_up(&p);
     rig_end(r);
 }
@@ -1713,12 +1795,15 @@ int main(void)
         cmocka_unit_test(another_socket_type_is_refused),
         cmocka_unit_test(every_phase_has_its_deadline),
         cmocka_unit_test(a_quiet_peer_is_pinged_and_a_dead_one_dropped),
+        cmocka_unit_test(a_message_that_was_begun_must_end),
         cmocka_unit_test(a_peer_that_does_not_read_is_dropped),
         cmocka_unit_test(silent_strangers_do_not_keep_a_newcomer_out),
         cmocka_unit_test(past_the_bound_on_handshakes_newcomers_wait_in_the_kernel),
+        cmocka_unit_test(while_all_handshakes_are_taken_the_quiet_ones_make_room),
         cmocka_unit_test(past_its_window_a_peer_is_not_read),
         cmocka_unit_test(reads_count_against_the_credit_by_what_they_may_bring),
         cmocka_unit_test(a_few_pings_and_key_updates_are_welcome),
+        cmocka_unit_test(calls_before_hello_are_answered_up_to_a_bound),
         cmocka_unit_test(handshakes_go_on_while_calls_come),
         cmocka_unit_test(past_what_all_may_hold_nobody_is_read),
         cmocka_unit_test(past_its_credit_of_bytes_a_peer_is_not_read),

@@ -294,6 +294,41 @@ static void keys_change_after_so_many_records_and_nothing_is_lost(void **state)
     end_rig(&r);
 }
 
+static void *asks_for_new_keys_speaks_and_leaves(void *rig)
+{
+    struct peer *p = begin(rig);
+
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(SSL_key_update(p->ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+        assert_int_equal(SSL_do_handshake(p->ssl), 1);
+    }
+    peer_send(p, slice("late", 4));
+    shutdown(p->fd, SHUT_WR);
+    return NULL;
+}
+
+static void what_came_behind_key_updates_is_read_at_the_same_wake(void **state)
+{
+    struct rig r;
+    struct slice body;
+    enum liaison_code code;
+    const char *why;
+    size_t budget = 65536;
+
+    (void)state;
+    connect_rig(&r, STREAM_KEY_RECORDS, asks_for_new_keys_speaks_and_leaves);
+    come_up(&r);
+    struct pollfd all_is_there = {.fd = stream_fd(link_stream(r.link)),
+                                  .events = POLLRDHUP};
+    assert_int_equal(poll(&all_is_there, 1, PEER_WAIT_S * 1000), 1);
+    link_wake(r.link);
+    link_borrow(r.link, &r.spare);
+    assert_int_equal(link_next(r.link, &budget, &body, &code, &why), LINK_MESSAGE);
+    assert_int_equal(body.n, 4);
+    assert_true(link_return(r.link, &r.spare));
+    end_rig(&r);
+}
+
 static void *reads_only_when_told(void *rig)
 {
     struct peer *p = begin(rig);
@@ -441,6 +476,7 @@ int main(void)
         cmocka_unit_test(a_message_of_two_frames_breaks_the_link),
         cmocka_unit_test(a_ping_is_answered_with_its_context),
         cmocka_unit_test(keys_change_after_so_many_records_and_nothing_is_lost),
+        cmocka_unit_test(what_came_behind_key_updates_is_read_at_the_same_wake),
         cmocka_unit_test(a_full_socket_takes_the_rest_later_and_the_buffer_is_given_back),
         cmocka_unit_test(one_turn_reads_no_more_than_its_budget_and_a_record),
         cmocka_unit_test(garbage_instead_of_tls_fails_the_handshake),
