@@ -22,16 +22,16 @@ static Liaison__V1__Clock clock_state(const struct ledger_clock *c)
 static void tell_time(struct batch *b, uint64_t wall_ns)
 {
     struct core *core = b->core;
-    bool was_held = core->clock.held;
 
     b->time_ns = ledger_clock_now(&core->clock, wall_ns, core_clock_ns(CLOCK_BOOTTIME));
     b->clock = clock_state(&core->clock);
     b->stepped = core->clock.held && !core->step_told;
     metrics_set(core->settings.metrics, METRIC_CLOCK_HELD, core->clock.held);
-    if (core->clock.held && !was_held)
+    if (core->clock.held && !core->held_said)
         log_error(
             "clock.held", "what=\"%s\"",
             "the wall clock has stepped: nothing expires until `liaisond clock confirm`");
+    core->held_said = core->clock.held;
 }
 
 /* That the clock has stepped is an entry, of the first batch that sees it and has others. */
@@ -131,8 +131,8 @@ enum liaison_code batch_commit(struct batch *b)
         store_abort(b->tx);
         return code;
     }
-    if (b->seq == b->core->head.size &&
-        !b->note) { /* every change has its entry: there is none */
+    if (b->seq == b->core->head.size && !b->note &&
+        !b->mends) { /* every change has its entry: there is none */
         store_abort(b->tx);
         party_committed(b);
         return LIAISON_OK;

@@ -198,23 +198,53 @@ static void end_all(struct core *core)
 
 /* A little of the log is hashed again every second, all of it over and over: what a disk has changed is found while
  * witnesses and backups still hold what it was. */
-static void scrub(struct core *core, struct arena *arena)
+static void scrub_log(struct core *core)
 {
-    uint64_t now_ms = core_clock_ns(CLOCK_MONOTONIC) / 1000000, bad = 0;
+    uint64_t bad = 0;
     char why[128];
-
-    if (core->evidence || now_ms < core->scrubbed_ms + SCRUB_EVERY_MS)
-        return;
-    core->scrubbed_ms = now_ms;
     enum liaison_code code = log_scrub(core->log, SCRUB_ENTRIES, &bad);
 
-    if (code == LIAISON_OK) {
-        replay_some(core, arena);
+    if (code == LIAISON_OK)
         return;
-    }
     snprintf(why, sizeof why, "entry %llu cannot be read as it was hashed: %s",
              (unsigned long long)bad, err_text(code));
     core_evidence(core, why);
+}
+
+/* So it is with the indexes; what is wrong there is put right. */
+static enum liaison_code scrub_index(struct core *core, struct arena *arena)
+{
+    struct batch b;
+
+    arena_reset(arena);
+    enum liaison_code code = batch_begin(core, arena, true, &b);
+
+    if (code != LIAISON_OK)
+        return code == LIAISON_FULL ? LIAISON_OK : code;
+    uint64_t next = index_look(&b, core->indexed, SCRUB_ENTRIES);
+
+    code = batch_commit(&b);
+    if (code != LIAISON_OK)
+        batch_undo(&b);
+    else
+        core->indexed = next;
+    core_send(core, b.pushes);
+    map_free(b.items);
+    return code == LIAISON_FULL ? LIAISON_OK : code;
+}
+
+static enum liaison_code scrub(struct core *core, struct arena *arena)
+{
+    uint64_t now_ms = core_clock_ns(CLOCK_MONOTONIC) / 1000000;
+
+    if (core->evidence || now_ms < core->scrubbed_ms + SCRUB_EVERY_MS)
+        return LIAISON_OK;
+    core->scrubbed_ms = now_ms;
+    scrub_log(core);
+    if (core->evidence)
+        return LIAISON_OK;
+    replay_some(core, arena);
+    return scrub_index(core, arena);
 }
 
 static enum liaison_code serve(struct core *core, struct arena *arena,
@@ -230,7 +260,9 @@ static enum liaison_code serve(struct core *core, struct arena *arena,
         if (code != LIAISON_OK)
             break;
         notes_hear(core);
-        scrub(core, arena);
+        code = scrub(core, arena);
+        if (code != LIAISON_OK)
+            break;
         struct call *calls = collect(core), *erasures = take_erasures(&calls);
         size_t expired =
             delivery_expire(core->delivery, core_clock_ns(CLOCK_MONOTONIC) / 1000000);

@@ -60,10 +60,12 @@ struct core {
     struct notes *notes;
     struct ledger_clock clock;
     bool step_told; /* an entry says that the clock is held */
+    bool held_said; /* the log does */
     struct summaries summaries;
     bool evidence;          /* the log is not what was signed: nothing is written or signed, only auditors are served */
     uint64_t replayed;      /* the last referral that was compared with its entries */
     uint64_t scrubbed_ms;   /* monotonic: when entries were last hashed again */
+    uint64_t indexed;       /* the referral whose index is looked at next */
     uint64_t time_ns;       /* of the last entry */
     uint64_t next_number;   /* of referrals */
     uint8_t rule_set[32];
@@ -115,6 +117,7 @@ struct batch {
     uint64_t seq; /* number of the next entry in the store; its place in the log is log_base() less */
     struct log_batch tree;
     bool note;    /* a checkpoint is in the transaction */
+    bool mends;   /* an index is put right in it */
     bool turns_key; /* something is erased: the key file's key is replaced with the commit */
     bool stepped; /* the wall clock has, and no entry says so yet */
     struct summaries summaries;
@@ -203,9 +206,6 @@ enum liaison_code party_old_keys(struct batch *b, const struct party *p, uint64_
 /* The referral of that number, from the batch or the store. NULL: damaged or out of memory, and the batch has failed. */
 struct item *item_get(struct batch *b, uint64_t number);
 
-/* The referral that (from, id) names, or NULL: there is none, or b->failed says more. */
-struct item *item_find(struct batch *b, const struct party *from, struct slice id);
-
 /* A new one with fresh keys; the caller fills the row. NULL when memory is out. */
 struct item *item_make(struct batch *b);
 
@@ -239,6 +239,26 @@ void item_put_action(struct batch *b, struct item *i, uint32_t version,
 MUST_CHECK
 enum liaison_code item_get_action(struct batch *b, struct item *i, uint32_t version,
                                   const Liaison__V1__SignedAction **out);
+
+/* ------------------------------------------------------------ index.c */
+
+enum { INDEX_KNOWN_BYTES = 5 + ID_BYTES, INDEX_INBOX_BYTES = 12 };
+
+/* Keys of T_KNOWN and T_INBOX. */
+struct slice index_known_key(uint32_t from, struct slice id, uint8_t key[INDEX_KNOWN_BYTES]);
+struct slice index_inbox_key(uint32_t to, uint64_t number, uint8_t key[INDEX_INBOX_BYTES]);
+
+/* Both rows of a new referral. */
+void index_put(struct batch *b, const struct item *i);
+
+/* The referral that (from, id) names, or NULL: there is none, or b->failed says more. A row that leads elsewhere is made again. */
+struct item *item_find(struct batch *b, const struct party *from, struct slice id);
+
+/* The referral that an index says. NULL: there is none of that number, and nothing has failed; or b->failed says more. */
+struct item *index_item(struct batch *b, uint64_t number);
+
+/* Compares the indexes with at most n referrals from a number on, and puts right what is wrong. Returns where to go on. */
+uint64_t index_look(struct batch *b, uint64_t from, size_t n);
 
 /* ------------------------------------------------------------ groups.c */
 
