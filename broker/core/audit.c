@@ -161,7 +161,7 @@ static int visit_entry(void *arg, struct slice key, struct slice value)
     arena_reset(p->scratch);
     p->code = valid_decode(&liaison__v1__ledger_entry__descriptor, value, p->scratch, &m);
     if (p->code == LIAISON_OK && !count(p, m) && !is_evidence(p, number))
-        p->code = LIAISON_DAMAGED;
+        p->code = p->filter->cursor.len > 0 ? LIAISON_FIELD : LIAISON_DAMAGED;
     if (p->code == LIAISON_MALFORMED || p->code == LIAISON_DAMAGED)
         return visit_damaged(p, number, value);
     if (p->code != LIAISON_OK)
@@ -312,6 +312,8 @@ void entries_call(struct batch *b, struct call *c, struct session *s)
 
     if (code == LIAISON_MALFORMED || code == LIAISON_DAMAGED)
         damaged(b, c, p.damaged);
+    else if (code == LIAISON_FIELD) /* a peer's cursor proves nothing of the log */
+        refuse(b, c, s, code, "entries.cursor: as the page before gave it");
     else if (code != LIAISON_OK)
         batch_fail(b, code);
     else
