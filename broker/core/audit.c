@@ -23,6 +23,8 @@ struct page {
     size_t visited;
     uint64_t next;
     uint64_t damaged; /* number of an entry that is none */
+    uint64_t first,
+        end; /* numbers in the store that are looked at: from, and up to but without */
     struct batch *batch;
     const struct party *counted; /* whose counters are told; NULL: nobody's */
     uint64_t counter;            /* entries that concern it, up to the one in hand */
@@ -149,6 +151,8 @@ static int visit_entry(void *arg, struct slice key, struct slice value)
     uint64_t number = be64_get(key.p);
     const void *m;
 
+    if (number >= p->end)
+        return 1;
     if (p->entries->n_entries == p->rows || p->bytes > p->bytes_max ||
         p->visited++ == ENTRIES_VISITED_MAX) {
         p->next = number;
@@ -157,7 +161,7 @@ static int visit_entry(void *arg, struct slice key, struct slice value)
     arena_reset(p->scratch);
     p->code = valid_decode(&liaison__v1__ledger_entry__descriptor, value, p->scratch, &m);
     if (p->code == LIAISON_OK && !count(p, m) && !is_evidence(p, number))
-        p->code = LIAISON_DAMAGED;
+        p->code = p->filter->cursor.len > 0 ? LIAISON_FIELD : LIAISON_DAMAGED;
     if (p->code == LIAISON_MALFORMED || p->code == LIAISON_DAMAGED)
         return visit_damaged(p, number, value);
     if (p->code != LIAISON_OK)
@@ -168,10 +172,23 @@ static int visit_entry(void *arg, struct slice key, struct slice value)
     return p->code != LIAISON_OK ? 1 : add_entry(p, value);
 }
 
+/* Numbers are those of the newest log; without any it is all that the store holds. */
+static void set_range(struct page *p)
+{
+    const Liaison__V1__EntryFilter *f = p->filter;
+    uint64_t base = log_base(p->core->log), most = UINT64_MAX - base;
+
+    p->end = f->until_seq == 0 || f->until_seq > most ? UINT64_MAX : base + f->until_seq;
+    p->first = f->from_seq == 0 && f->until_seq == 0 ? 0
+               : f->from_seq > most                  ? UINT64_MAX
+                                                     : base + f->from_seq;
+}
+
 static enum liaison_code fill_page(struct batch *b, struct page *p)
 {
-    uint8_t from[8] = {0};
+    uint8_t from[8];
 
+    be64_put(from, p->first);
     if (p->filter->cursor.len == CURSOR) {
         memcpy(from, p->filter->cursor.data, sizeof from);
         p->counter = be64_get(p->filter->cursor.data + sizeof from);
@@ -287,13 +304,16 @@ void entries_call(struct batch *b, struct call *c, struct session *s)
                     : filter->limit,
         .bytes_max = b->core->settings.page_bytes,
     };
-    if (filter->agency[0] != '\0' &&
+    set_range(&p);
+    if (filter->agency[0] != '\0' && p.first == 0 &&
         (strcmp(area, "any") == 0 || concerns_area(&p, filter->agency)))
         p.counted = party_find(b->core, filter->agency);
     enum liaison_code code = fill_page(b, &p);
 
     if (code == LIAISON_MALFORMED || code == LIAISON_DAMAGED)
         damaged(b, c, p.damaged);
+    else if (code == LIAISON_FIELD) /* a peer's cursor proves nothing of the log */
+        refuse(b, c, s, code, "entries.cursor: as the page before gave it");
     else if (code != LIAISON_OK)
         batch_fail(b, code);
     else

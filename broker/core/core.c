@@ -134,16 +134,6 @@ static enum liaison_code wait_for_calls(struct core *core, zmq_pollitem_t *items
     return failed ? LIAISON_INTERNAL : LIAISON_OK;
 }
 
-/* Whoever reads entries later wants the rules that they cite. */
-static void keep_rules(struct batch *b)
-{
-    struct slice text = rules_text(b->core->settings.rules), have,
-                 id = slice(b->core->rule_set, sizeof b->core->rule_set);
-
-    if (store_get(b->tx, T_RULES, id, &have) == LIAISON_NOT_FOUND)
-        store_put(b->tx, T_RULES, id, text);
-}
-
 /* Entries of the broker's own, in a batch by themselves. */
 static void note_in(struct batch *b, Liaison__V1__Event event)
 {
@@ -155,7 +145,7 @@ static void note_in(struct batch *b, Liaison__V1__Event event)
         notes_rotate(b);
     broker_entry(b, event, rules ? b->core->rule_set : NULL);
     if (rules)
-        keep_rules(b);
+        kept_rules_keep(b);
 }
 
 static enum liaison_code note(struct core *core, struct arena *arena,
@@ -241,7 +231,10 @@ static enum liaison_code scrub(struct core *core, struct arena *arena)
         return LIAISON_OK;
     core->scrubbed_ms = now_ms;
     scrub_log(core);
-    return core->evidence ? LIAISON_OK : scrub_index(core, arena);
+    if (core->evidence)
+        return LIAISON_OK;
+    replay_some(core, arena);
+    return scrub_index(core, arena);
 }
 
 static enum liaison_code serve(struct core *core, struct arena *arena,

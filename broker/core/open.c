@@ -18,7 +18,7 @@ const struct store_table TABLES[T__COUNT] = {
     [T_OPENING] = {"opening", false}, [T_SIGNER] = {"signer", false},
     [T_LOG] = {"log", false},         [T_HASH] = {"hash", true},
     [T_NOTE] = {"note", false},       [T_RULES] = {"rules", false},
-    [T_GROUP] = {"group", false},
+    [T_RULE] = {"rule", false},       [T_GROUP] = {"group", false},
 };
 struct last {
     uint64_t key;

@@ -104,29 +104,3 @@ void hashes_call(struct batch *b, struct call *c, struct session *s)
     f.hash_page = &page;
     core_answer(b, c, &f);
 }
-
-void rule_text_call(struct batch *b, struct call *c, struct session *s)
-{
-    Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
-    Liaison__V1__RuleText r = *c->frame->rule_text;
-    struct slice text;
-
-    (void)s;
-    if (c->code != LIAISON_OK || r.rule_set.len != HASH_BYTES || r.text.len != 0) {
-        core_error(b, c, c->code != LIAISON_OK ? c->code : LIAISON_FIELD, c->why);
-        return;
-    }
-    enum liaison_code code = store_get(b->tx, T_RULES, binary_slice(r.rule_set), &text);
-
-    if (code == LIAISON_NOT_FOUND) {
-        core_error(b, c, code, "no rules with that hash were ever in force here");
-        return;
-    }
-    r.text = (ProtobufCBinaryData){text.n, (uint8_t *)(uintptr_t)text.p};
-    f.body_case = LIAISON__V1__FRAME__BODY_RULE_TEXT_PAGE;
-    f.rule_text_page = &r;
-    if (code != LIAISON_OK)
-        batch_fail(b, code);
-    else
-        core_answer(b, c, &f);
-}

@@ -63,6 +63,7 @@ struct core {
     bool held_said; /* the log does */
     struct summaries summaries;
     bool evidence;          /* the log is not what was signed: nothing is written or signed, only auditors are served */
+    uint64_t replayed;      /* the last referral that was compared with its entries */
     uint64_t scrubbed_ms;   /* monotonic: when entries were last hashed again */
     uint64_t indexed;       /* the referral whose index is looked at next */
     uint64_t time_ns;       /* of the last entry */
@@ -371,7 +372,11 @@ handler submit_call, check_call;                            /* submit.c */
 handler act_call;                                           /* act.c */
 handler list_call, open_call, history_call, directory_call; /* read.c */
 handler entries_call;                                       /* audit.c */
-handler prove_call, hashes_call, rule_text_call; /* prove.c */
+handler prove_call, hashes_call; /* prove.c */
+
+/* Puts the rules in force, the whole text and each rule, where they stay: whoever reads entries later wants those they cite. */
+void kept_rules_keep(struct batch *b); /* kept_rules.c */
+handler rule_text_call;
 handler cosign_call;                                        /* cosign.c */
 handler summarize_call;                                     /* summary.c */
 handler grant_call, ack_call;                               /* mail.c */
@@ -513,6 +518,11 @@ enum liaison_code summary_open(struct core *c);
 
 /* At the end of a batch: writes a summary if one is due. */
 void summary_if_due(struct batch *b);
+
+/* ------------------------------------------------------------ replay.c */
+
+/* Compares the next few referrals with what their entries come to, over and over again; changes nothing. Resets the arena. */
+void replay_some(struct core *c, struct arena *arena);
 
 /* ------------------------------------------------------------ evidence */
 

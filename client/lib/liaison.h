@@ -287,11 +287,11 @@ LIAISON_API enum liaison_code liaison_ack(struct liaison *l, const uint64_t *mai
  *     list        box: inbox | sent (required); finished: yes | no; limit
  *     history     from, id: the referral (required); limit
  *     directory   agency; kind; area; limit
- *     entries     agency; referral: id; event: submit | accept | ... (EVENT_ words); from_ns; until_ns; limit
- * (auditors)
+ *     entries     agency; referral: id; event: submit | accept | ... (EVENT_ words); from_ns; until_ns; limit;
+ *                 from_seq, until_seq: numbers in the newest log, the second exclusive (auditors)
  *
- * Of entries asked for by agency: each counter that came beside them opens the commitment of its entry
- * (liaison_answer_counter).
+ * Of entries asked for by agency, and not from a number on: each counter that came beside them opens the commitment
+ * of its entry (liaison_answer_counter).
  */
 LIAISON_API enum liaison_code liaison_query_new(struct liaison *l, const char *kind,
                                                 struct liaison_query **out);
@@ -323,6 +323,16 @@ LIAISON_API enum liaison_code liaison_send_grant(struct liaison *l, uint32_t mes
 LIAISON_API enum liaison_code liaison_send_ack(struct liaison *l, const uint64_t *mailbox,
                                                const uint64_t *lease, size_t n,
                                                uint64_t *call);
+
+/* Of the newest log: its entries [from, until) that this auditor may read, on one page, which may end early: its
+ * cursor is then not empty, and what is left is asked for from the next number on. */
+LIAISON_API enum liaison_code liaison_send_entries(struct liaison *l, uint64_t from,
+                                                   uint64_t until, uint64_t *call);
+
+/* As liaison_hashes. */
+LIAISON_API enum liaison_code liaison_send_hashes(struct liaison *l, uint32_t level,
+                                                  uint64_t from, uint32_t limit,
+                                                  uint64_t *call);
 
 /* Runs the connection (connecting if need be) until an answer or a delivery is there. LIAISON_OK: *answer holds it,
  * be it good or bad: liaison_answer_code says which. timeout_ms 0 only does what can be done at once; negative: no
@@ -375,7 +385,8 @@ LIAISON_API uint32_t liaison_answer_state_version(const struct liaison_answer *a
 /* Names of the granted sections: of accepted, duplicate, decision, deliver and view. NULL past the last. */
 LIAISON_API const char *liaison_answer_granted(const struct liaison_answer *a, size_t i);
 
-/* The rules behind a refusal or decision: canonical text, and where it stands (file:line). NULL past the last. */
+/* The rules behind a refusal or decision, or those that liaison_rules_cited asked for: canonical text, and where it
+ * stands (file:line). NULL past the last. */
 LIAISON_API const char *liaison_answer_rule(const struct liaison_answer *a, size_t i);
 LIAISON_API const char *liaison_answer_rule_where(const struct liaison_answer *a,
                                                   size_t i);
@@ -450,6 +461,13 @@ LIAISON_API enum liaison_code liaison_prove(struct liaison *l, const uint64_t *s
                                             size_t n, uint64_t old_size, uint64_t size,
                                             struct liaison_answer **answer);
 
+/* The same under the newest checkpoint that the broker's quorum of witnesses has cosigned: n 0: that checkpoint
+ * alone. With a policy it is believed, and extends what was seen, or is extended by it.
+ * Errors besides: LIAISON_NOT_FOUND (there is none yet that covers them). */
+LIAISON_API enum liaison_code liaison_prove_witnessed(struct liaison *l,
+                                                      const uint64_t *seqs, size_t n,
+                                                      struct liaison_answer **answer);
+
 /* Hands in a checkpoint with a witness's cosignature: the whole note. It is given to everybody from then on. */
 LIAISON_API enum liaison_code liaison_cosign(struct liaison *l, const void *note,
                                              size_t len);
@@ -468,6 +486,13 @@ LIAISON_API enum liaison_code liaison_hashes(struct liaison *l, uint32_t level,
 LIAISON_API enum liaison_code liaison_rule_text(struct liaison *l,
                                                 const uint8_t rule_set[32],
                                                 struct liaison_answer **answer);
+
+/* Rules of that set by their ids, n (1 to 24) of 32 bytes each, as entries cite them: liaison_answer_rule(_where), in
+ * that order (auditors). Verified: each text has that id. */
+LIAISON_API enum liaison_code liaison_rules_cited(struct liaison *l,
+                                                  const uint8_t rule_set[32],
+                                                  const uint8_t *ids, size_t n,
+                                                  struct liaison_answer **answer);
 
 /* ------------------------------------------------------------------------------------------------ receipts
  *
