@@ -373,7 +373,7 @@ void notes_hear(struct core *c)
 {
     struct notes *n = c->notes;
 
-    if (n->notary == NULL || !n->asked)
+    if (n->notary == NULL)
         return;
     enum liaison_code code = notary_answer(n->notary, &n->answer);
 

@@ -85,7 +85,8 @@ enum liaison_code notary_ask_sign(struct notary *n, const struct notary_tree *t)
 MUST_CHECK
 enum liaison_code notary_ask_rotation(struct notary *n);
 
-/* The answer, if it has come. Errors: LIAISON_BUSY (not yet), LIAISON_IO (the notary has ended, or spoke nonsense). */
+/* The answer, if it has come. Errors: LIAISON_BUSY (not yet, or nothing was asked), LIAISON_IO (the notary has ended, or spoke
+ * nonsense, or unasked). */
 MUST_CHECK
 enum liaison_code notary_answer(struct notary *n, struct notary_answer *out);
 
