@@ -22,6 +22,10 @@ enum audit_option {
     AUDIT_OPT_EVIDENCE,
     AUDIT_OPT_THREADS,
     AUDIT_OPT_FULL,
+    AUDIT_OPT_WHOLE,
+    AUDIT_OPT_WITNESSED,
+    AUDIT_OPT_SIZE,
+    AUDIT_OPT_AFTER,
     AUDIT_OPT_OUT,
     AUDIT_OPT_JSON,
     AUDIT_OPT_PROFILE,
@@ -65,6 +69,10 @@ bool audit_time(const char *text, bool end, uint64_t *ns);
 /* Checks the forms of --limit, --referral, --event, --from and --until. Returns 0, or the exit status. */
 int audit_filter_check(const struct audit *a, uint64_t *limit);
 
+/* A decimal number without sign or leading zeros that could be one of an entry. */
+MUST_CHECK
+bool audit_number(const char *text, uint64_t *out);
+
 /* ---- policy.c */
 
 /* Reads --policy, else the profile's log.policy, with the rotations of --rotations or the profile's log.rotations.
@@ -87,3 +95,4 @@ int audit_search(struct audit *a);
 int audit_timeline(struct audit *a);
 int audit_who_saw(struct audit *a);
 int audit_prove(struct audit *a);
+int audit_checkpoint(struct audit *a);
