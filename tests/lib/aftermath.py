@@ -1,6 +1,7 @@
 """Clients that remember all they were told, and what must hold of it after the broker has died. No code of the broker's.
 
-world = World(folder, program, more)   a network, a broker (world.broker) and members; world.start() and world.stop()
+world = World(folder, program, more)   a network, a broker (world.broker) and members; world.start(), stop(), save(),
+                             restore(), and launch(program), which need not succeed
 client = Client(world, n)    n referrals, signed and not sent yet; client.run() sends them in windows, accepts every second one, and
                              remembers every answer and every checkpoint with the time at which it came
 judge(world, client, until)  what must hold of all that was told before `until` (monotonic ns): returns 'whole' or 'evidence', or
@@ -50,6 +51,22 @@ class World:
             line = subprocess.run([self.real, 'notary', 'show', '-c', os.path.join(self.broker.folder, 'liaisond.conf'),
                                    '--policy'], stdout=subprocess.PIPE, check=True).stdout.decode()
             self.key = merkle.Key(line.split()[1])
+
+    def launch(self, program):
+        """Starts it, however it ends: None when it is ready, or its exit status."""
+        b = self.broker
+        with open(b.log, 'ab') as log:
+            self.begin = log.tell()
+            b.process = subprocess.Popen([program, 'run', '-c', self.path('liaisond.conf')], stdin=subprocess.DEVNULL,
+                                         stdout=log, stderr=log)
+        until = time.monotonic() + wire.PATIENCE
+        while time.monotonic() < until and b.process.poll() is None:
+            found = re.search(r' start\.ready .*?port=(\d+)', self.log())
+            if found:
+                b.address = '127.0.0.1:' + found.group(1)
+                return None
+            time.sleep(0.005)
+        return b.process.wait(1)
 
     def stop(self):
         want(self.broker.stop(), 0, "the broker's exit status")

@@ -1,7 +1,8 @@
 """What a program writes and flushes, and images of the disk that a power cut leaves. tests/fault/disk.c is the other end.
 
 disk = Disk(path)            a control file; disk.program(path, real) is `real`, watched
-disk.fail(n, error, ...)     the n-th matching call from now on fails; error 0: it stands still until it is killed
+disk.fail(n, error, ...)     the n-th matching call from now on fails; error 0: it stands still until it is killed, LIE: a flush
+                             that says it was one
 disk.records()               what was done to files, in order, with the time
 replay(base, records)        the files as a cut just after these records may leave them: File.after(chance, share)
 
@@ -19,8 +20,8 @@ OUT = os.path.abspath(os.environ.get('OUT', os.path.join(TOP, 'build')))
 HEAD, ROOM, SECTOR = 4096, 1 << 28, 512
 WORDS = ('used', 'room', 'calls', 'first', 'last', 'error', 'kinds', 'inode', 'failed', 'part')
 WRITES, FLUSHES = 1, 2
-KIND = (None, 'write', 'written', 'flush', 'flushed', 'truncate')
-FOREVER = (1 << 64) - 1
+KIND = (None, 'write', 'written', 'flush', 'flushed', 'truncate', 'failed')
+FOREVER, LIE = (1 << 64) - 1, 10000
 
 Record = collections.namedtuple('Record', 'kind inode offset length time_ns durable data')
 
