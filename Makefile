@@ -30,10 +30,12 @@ PROGS   := $(addprefix $(OUT)/,liaisond liaison liaison-audit)
 UNITS   := $(call bin,tests/unit)
 FUZZERS := $(call bin,tests/fuzz)
 BENCHES := $(call bin,tests/bench)
-FAULTS  := $(addprefix $(OUT)/tests/fault/,traffic log_maker strict strict-seeded) \
-           $(addprefix $(OUT)/tests/fault/liaisond-,lying rekeying flush lenient)
+FAULTS  := $(addprefix $(OUT)/tests/fault/,traffic log_maker strict strict-seeded edit_store judge_note meta_flips) \
+           $(addprefix $(OUT)/tests/fault/liaisond-,lying rekeying flush lenient hasty)
+SHIM    := $(OUT)/tests/fault/disk.so
 MAN1    := $(wildcard certs/*.1 client/cli/*.1 client/audit/*.1)
 E2E     := $(wildcard tests/e2e/[0-9]*)
+FAULTTESTS := $(wildcard tests/fault/[0-9]*) # the cases of faults, by number
 OURS    := $(sort $(filter-out $(PB),$(LIB)) $(call obj,broker broker/* client/* tests/unit tests/fuzz tests/bench tests/fault))
 
 all: $(PROGS) $(OUT)/libliaison.so.1 $(OUT)/libliaison.a
@@ -47,17 +49,22 @@ $(OUT)/liaison.o: $(LIB) ; $(LD) -r -o $@ $^ && objcopy --localize-hidden $@ # i
 $(OUT)/libliaison.so.1: $(LIB) client/lib/liaison.map
 	$(LINK) -shared -Wl,-soname,libliaison.so.1,--version-script=client/lib/liaison.map $(if $(SAN),,-Wl,-z,defs) \
 	    -o $@ $(LIB) $(shell pkg-config --libs openssl libprotobuf-c)
-$(UNITS) $(FUZZERS) $(BENCHES) $(addprefix $(OUT)/tests/fault/,traffic log_maker strict): %: %.o $(OUT)/parts.a
+$(UNITS) $(FUZZERS) $(BENCHES) $(addprefix $(OUT)/tests/fault/,traffic log_maker strict edit_store judge_note meta_flips): %: \
+    %.o $(OUT)/parts.a
 $(OUT)/tests/fault/strict-seeded: $(addprefix $(OUT)/tests/fault/,strict.o valid_seeded.o) $(OUT)/parts.a # for 02-mutants
 $(OUT)/tests/fault/valid_seeded.c: proto/valid.c tests/fault/valid.sed ; @mkdir -p $(@D) && sed -f tests/fault/valid.sed $< >$@
 $(OUT)/tests/fault/valid_seeded.o: %.o: %.c | $(GEN_H) ; $(CC) $(BASE) -w $(CFLAGS) -c -o $@ $<
 $(OUT)/tests/fault/liaisond-lying: $(OUT)/tests/fault/lying_commit.o $(OUT)/broker/main.o $(OUT)/parts.a # for 04-kill9 alone
-$(OUT)/tests/fault/liaisond-lying: LDLIBS += $(patsubst %,-Xlinker --wrap=store_%,begin commit abort close)
+$(OUT)/tests/fault/liaisond-lying: LDLIBS += $(patsubst %,-Xlinker --wrap=%,log_scrub $(addprefix store_,begin commit abort close))
 $(OUT)/tests/fault/liaisond-flush: $(OUT)/tests/fault/flush.o $(OUT)/broker/main.o $(OUT)/parts.a # for 02-traps
+$(OUT)/tests/fault/liaisond-hasty: $(OUT)/tests/fault/hasty.o $(OUT)/broker/main.o $(OUT)/parts.a # for 19-keys
+$(OUT)/tests/fault/liaisond-hasty: LDLIBS += -Xlinker --wrap=core_new
 $(OUT)/tests/fault/liaisond-rekeying: $(OUT)/tests/fault/rekeying.o $(OUT)/broker/main.o $(OUT)/parts.a # for 11-tls
 $(OUT)/tests/fault/liaisond-rekeying: LDLIBS += -Xlinker --wrap=stream_new
 $(OUT)/tests/fault/liaisond-lenient: $(OUT)/tests/fault/lenient.o $(OUT)/broker/main.o $(OUT)/parts.a # for 07-hostile
 $(OUT)/tests/fault/liaisond-lenient: LDLIBS += $(patsubst %,-Xlinker --wrap=%,session_fire session_end session_wake tally_add)
+$(SHIM): tests/fault/disk.c ; @mkdir -p $(@D) && $(CC) $(subst $(SANFLAG),,$(BASE)) $(WARN) -fvisibility=default -O2 -g -shared -o $@ $< -ldl
+$(OUT)/tests/fault/meta_flips: LDLIBS += -Xlinker --wrap=store_lock
 $(UNITS): LDLIBS += -lcmocka
 $(FUZZERS): LDLIBS += -fsanitize=fuzzer
 $(OUT)/tests/fuzz/fuzz_rows: LDLIBS += $(patsubst %,-Xlinker --wrap=store_%,get put scan)
@@ -75,8 +82,8 @@ $(OUT)/liaison-codes.h: proto/liaison.proto # enum Code under its C names; insta
 	@mkdir -p $(@D) && awk 'BEGIN {print "#pragma once\nenum liaison_code {"} /^enum Code/ {on = 1} /^}/ {on = 0} \
 	    on && $$2 == "=" {sub(/^CODE_/, "", $$1); print "    LIAISON_" $$1 " = " $$3 + 0 ","} END {print "};"}' $< >$@
 
-check: layers all $(UNITS) $(BENCHES) $(FAULTS)
-	@OUT=$(OUT) tests/run $(UNITS) $(E2E)
+check: layers all $(UNITS) $(BENCHES) $(FAULTS) $(SHIM)
+	@OUT=$(OUT) tests/run $(UNITS) $(E2E) $(FAULTTESTS)
 test: testdeps ; $(MAKE) check
 demo: deps ; $(MAKE) all && OUT=$(OUT) tests/e2e/demo
 bench: all $(BENCHES) ; @OUT=$(OUT) tests/bench/run

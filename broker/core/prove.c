@@ -4,6 +4,14 @@
 
 enum { PROOFS_MAX = 1024, HASHES_MAX = 1024 };
 
+static void failed(struct batch *b, struct call *c, enum liaison_code code)
+{
+    if (code == LIAISON_DAMAGED)
+        core_found_damage(b, c, "a hash that was stored is missing");
+    else
+        batch_fail(b, code);
+}
+
 static bool fill_inclusions(struct batch *b, struct call *c, const Liaison__V1__Prove *p,
                             uint64_t size, Liaison__V1__Proof *proof)
 {
@@ -23,7 +31,7 @@ static bool fill_inclusions(struct batch *b, struct call *c, const Liaison__V1__
             return false;
         }
         if (code != LIAISON_OK)
-            return batch_fail(b, code), false;
+            return failed(b, c, code), false;
         proof->inclusions[proof->n_inclusions++] = &rows[i];
     }
     return true;
@@ -54,7 +62,7 @@ void prove_call(struct batch *b, struct call *c, struct session *s)
         prove_growth(b->core, c->arena, p->old_size, size, &proof.consistency);
 
     if (code != LIAISON_OK) {
-        batch_fail(b, code);
+        failed(b, c, code);
         return;
     }
     f.body_case = LIAISON__V1__FRAME__BODY_PROOF;
@@ -87,7 +95,7 @@ void hashes_call(struct batch *b, struct call *c, struct session *s)
                      page.hashes.data + i * HASH_BYTES);
 
         if (code != LIAISON_OK) {
-            batch_fail(b, code);
+            failed(b, c, code);
             return;
         }
         page.hashes.len += HASH_BYTES;

@@ -58,8 +58,7 @@ enum liaison_code lmdb_failure(struct store *s, const char *call, int rc)
 /* ---------------------------------------------------------------- the head */
 
 enum {
-    HEAD_BYTES = 8 + 8 + 32 + 16 + 1, /* size, epoch, root, batch id, was there a batch */
-    FREE_DBI = 0,                     /* LMDB's own: free pages */
+    HEAD_BYTES = 8 + 8 + 32 + 16 + 1 + 8, /* size, epoch, root, batch id, was there a batch, transaction */
     MAIN_DBI = 1,                     /* LMDB's own: the names of the others */
     META_PAGES = 2,
 };
@@ -79,6 +78,7 @@ int lmdb_get_head(struct store *s, MDB_txn *txn, struct lmdb_head *out)
     memcpy(out->head.root, p + 16, 32);
     memcpy(out->batch_id, p + 48, 16);
     out->committed = p[64] != 0;
+    out->txn = be64_get(p + 65);
     return 0;
 }
 
@@ -90,13 +90,14 @@ int lmdb_put_head(struct store *s, MDB_txn *txn, const struct lmdb_head *h)
     memcpy(row + 16, h->head.root, 32);
     memcpy(row + 48, h->batch_id, 16);
     row[64] = h->committed;
+    be64_put(row + 65, mdb_txn_id(txn));
     MDB_val key = lmdb_val(slice_text("head")), value = lmdb_val(slice(row, sizeof row));
     return mdb_put(txn, s->meta, &key, &value, 0);
 }
 
 int lmdb_count_pages(struct store *s, MDB_txn *txn, uint64_t *out)
 {
-    const MDB_dbi others[] = {FREE_DBI, MAIN_DBI, s->meta};
+    const MDB_dbi others[] = {LMDB_FREE_DBI, MAIN_DBI, s->meta};
     uint64_t pages = META_PAGES;
     for (size_t i = 0; i < s->n_tables + sizeof others / sizeof *others; i++) {
         MDB_dbi dbi = i < s->n_tables ? s->tables[i].dbi : others[i - s->n_tables];
@@ -248,7 +249,7 @@ enum liaison_code store_begin(struct store *s, const struct store_head *expected
     struct lmdb_head h;
     if (s->broken)
         return LIAISON_IO;
-    if (s->epoch == 0 || expected->epoch != s->epoch)
+    if (s->leader_fd < 0 || expected->epoch != s->epoch)
         return LIAISON_FENCED;
     if (b->txn != NULL)
         return LIAISON_INTERNAL;
@@ -362,7 +363,7 @@ static enum liaison_code finish(struct store_batch *b, const struct store_head *
     memcpy(h.batch_id, batch_id, sizeof h.batch_id);
     if (b->failed != LIAISON_OK)
         return b->failed;
-    if (next->epoch != s->epoch)
+    if (!s->leads || next->epoch != s->epoch)
         return LIAISON_FENCED;
     int rc = lmdb_put_head(s, b->txn, &h);
     if (rc == 0)

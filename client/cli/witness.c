@@ -1,8 +1,7 @@
 /* witness: checks that the broker's log only grows, and cosigns its checkpoint.
  *
  *     PROFILE/witness.key      PRIVATE+KEY+..., Ed25519, 0600
- *     PROFILE/witness.state    the last checkpoint that was cosigned; replaced, and on disk, before a cosignature
- * is given
+ *     PROFILE/witness.state    the last checkpoint that was cosigned; on disk before a cosignature is given
  *
  * A request is what C2SP tlog-witness puts into an HTTP body: "old SIZE", the proof of growth in base64, an empty
  * line, the note. So the key may live where there is no network. Source: PROTOCOL.md, "Witnesses"; C2SP tlog-witness

@@ -93,7 +93,7 @@ bool log_still(const struct log_note *seen, const struct log_note *from)
 }
 
 /* Where the number of a log begins in its origin, NETWORK/BROKER/NUMBER; 0: it has none. */
-size_t log_number(const char *origin, uint64_t *number)
+size_t log_number_of(const char *origin, uint64_t *number)
 {
     const char *slash = strrchr(origin, '/');
 
@@ -107,9 +107,9 @@ bool log_later(const struct log_note *from, const struct log_note *to)
 {
     const char *a = from->what.checkpoint.origin, *b = to->what.checkpoint.origin;
     uint64_t n = 0, m = 0;
-    size_t at = log_number(a, &n);
+    size_t at = log_number_of(a, &n);
 
-    return at > 0 && log_number(b, &m) == at && memcmp(a, b, at) == 0 && m > n;
+    return at > 0 && log_number_of(b, &m) == at && memcmp(a, b, at) == 0 && m > n;
 }
 
 bool log_extends(struct liaison *l, const struct log_note *from,

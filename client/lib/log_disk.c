@@ -188,7 +188,7 @@ static enum liaison_code keep_earlier(const struct liaison *l, const char *path)
 
     if (v->kept == NULL || !log_later(v->kept, v->seen))
         return LIAISON_OK;
-    (void)log_number(v->kept->what.checkpoint.origin, &number);
+    (void)log_number_of(v->kept->what.checkpoint.origin, &number);
     snprintf(aside, sizeof aside, "%s.%llu", path, (unsigned long long)number);
     return disk_replace(aside, slice(v->kept->bytes, v->kept->len));
 }

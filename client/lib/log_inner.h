@@ -13,7 +13,7 @@ log_say(struct liaison *l, enum liaison_code code, const char *format, ...);
 bool log_still(const struct log_note *seen, const struct log_note *from);
 
 /* Where the number of a log begins in its origin, NETWORK/BROKER/NUMBER; 0: it has none. */
-size_t log_number(const char *origin, uint64_t *number);
+size_t log_number_of(const char *origin, uint64_t *number);
 
 /* True if `to` is of a later log of the same broker: one begun after a restore, which the policy lists. */
 bool log_later(const struct log_note *from, const struct log_note *to);

@@ -840,6 +840,100 @@ static void a_backup_that_does_not_fit_leaves_nothing(void **state)
     assert_int_not_equal(access(to, F_OK), 0);
 }
 
+/* ---------------------------------------------------------------- damaged meta pages */
+
+enum { FREE_ROOT_AT = 80, MAIN_ROOT_AT = 128, LAST_PAGE_AT = 136, TXN_AT = 144 };
+enum { FILE_MOST = 4 << 20 };
+
+struct file {
+    uint8_t bytes[FILE_MOST];
+    size_t n;
+};
+
+static void read_data(const struct rig *r, struct file *out)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/s/data.mdb", r->dir);
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    out->n = fread(out->bytes, 1, sizeof out->bytes, f);
+    assert_in_range(out->n, 1, sizeof out->bytes - 1);
+    fclose(f);
+}
+
+static void write_data(const struct rig *r, const struct file *in)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/s/data.mdb", r->dir);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_int_equal(fwrite(in->bytes, 1, in->n, f), in->n);
+    assert_int_equal(fclose(f), 0);
+}
+
+static uint64_t meta_txn(const uint8_t *meta)
+{
+    uint64_t txn;
+    memcpy(&txn, meta + TXN_AT, sizeof txn);
+    return txn;
+}
+
+static void a_damaged_newest_page_is_noticed_and_nothing_is_written(void **state)
+{
+    static const struct {
+        const char *why;
+        bool of_the_older; /* its number becomes the higher one; else the newest gets a field of the older one */
+        size_t at;
+    } ROWS[] = {{"a higher number", true, TXN_AT},
+                {"the tree before", false, MAIN_ROOT_AT},
+                {"the free pages before", false, FREE_ROOT_AT},
+                {"the length before", false, LAST_PAGE_AT}};
+    struct rig *r = *state;
+    static struct file good, bad, after;
+    long page = sysconf(_SC_PAGESIZE);
+    uint8_t big[9000] = {0};
+
+    for (int i = 0; i < 6; i++) { /* grows with every commit */
+        struct store_batch *b = begin(r, STORE_ORDINARY);
+        store_put(b, T_BIG, slice("abcdef" + i, 1), slice(big, sizeof big));
+        assert_int_equal(commit(r, b), LIAISON_OK);
+    }
+    rig_close(r);
+    read_data(r, &good);
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        bool sound = true;
+        struct store_batch *b;
+        bad = good;
+        uint8_t *newest = bad.bytes, *older = bad.bytes + page;
+        if (meta_txn(newest) < meta_txn(older)) {
+            newest = older;
+            older = bad.bytes;
+        }
+        if (ROWS[i].of_the_older)
+            older[ROWS[i].at + 2] ^= 1;
+        else
+            memcpy(newest + ROWS[i].at, older + ROWS[i].at, 8);
+        write_data(r, &bad);
+        assert_int_equal(rig_open(r, &ROOMY), LIAISON_OK);
+        assert_int_equal(store_lock(r->store, &sound, r->why, sizeof r->why), LIAISON_OK);
+        if (sound)
+            fail_msg("%s was not noticed", ROWS[i].why);
+        assert_non_null(strstr(r->why, "damaged"));
+        assert_int_equal(store_head(r->store, &r->head), LIAISON_OK);
+        assert_int_equal(store_begin(r->store, &r->head, STORE_RESERVE, &b), LIAISON_OK);
+        assert_int_equal(commit(r, b), LIAISON_FENCED);
+        rig_close(r);
+        read_data(r, &after);
+        assert_int_equal(after.n, bad.n);
+        assert_memory_equal(after.bytes, bad.bytes, bad.n);
+    }
+    bool sound = false;
+    write_data(r, &good);
+    assert_int_equal(rig_open(r, &ROOMY), LIAISON_OK);
+    assert_int_equal(store_lock(r->store, &sound, r->why, sizeof r->why), LIAISON_OK);
+    assert_true(sound);
+}
+
 #define OPENED(f)  cmocka_unit_test_setup_teardown(f, empty_rig, drop_rig)
 #define LEADING(f) cmocka_unit_test_setup_teardown(f, leading_rig, drop_rig)
 
@@ -852,6 +946,7 @@ int main(void)
         OPENED(a_data_file_that_others_may_read_is_refused),
         OPENED(a_store_that_cannot_be_is_refused_with_a_reason),
         OPENED(a_store_that_lost_its_data_is_damaged_and_not_new),
+        LEADING(a_damaged_newest_page_is_noticed_and_nothing_is_written),
         OPENED(bytes_that_are_no_store_are_damaged),
         OPENED(a_second_leader_is_fenced_until_the_first_dies),
         LEADING(begin_on_another_head_is_fenced),
