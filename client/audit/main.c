@@ -82,6 +82,10 @@ static const struct command {
      "prove 4711 --bundle 2026-11 --out 4711.tlog-proof", audit_prove},
     {"checkpoint", "fetch the broker's newest checkpoint, and say who has signed it",
      "checkpoint --witnessed --out today.note", audit_checkpoint},
+    {"witness", "check the broker's log and cosign its checkpoint, here or by file",
+     "witness init\n  liaison-audit witness\n  liaison-audit witness sign asked --out "
+     "cosigned",
+     audit_witness},
     {"export", "write the broker's log as a sealed bundle, and verify that",
      "export 2026-11 --after 2026-10", audit_export},
 };
