@@ -92,6 +92,7 @@ fuzz-%: # the same for one; finds stay in build/fuzz/finds, seeds lie in tests/d
 	$(MAKE) CC=clang OUT=build/fuzz SAN=address,undefined,fuzzer-no-link build/fuzz/tests/fuzz/fuzz_$*
 	FOR=$(or $(FOR),60) tests/fuzz/run $*
 fuzz-seeded: ; FOR=$(or $(FOR),60) tests/fault/fuzz-seeded
+fault-seeded: ; tests/fault/cases-seeded
 fuzzers: $(FUZZERS)
 lint: ; cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 	    --suppress=missingIncludeSystem -I. -I$(OUT) broker client proto
@@ -126,4 +127,4 @@ clean: ; rm -rf build
 -include $(shell find $(OUT) -path $(OUT)/deb -prune -o -name '*.d' -type f -print 2>/dev/null)
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all check test demo bench hostile asan tsan fuzz fuzz-seeded fuzzers lint valgrind layers deps testdeps install deb clean
+.PHONY: all check test demo bench hostile asan tsan fuzz fuzz-seeded fault-seeded fuzzers lint valgrind layers deps testdeps install deb clean
