@@ -56,8 +56,8 @@ $(OUT)/tests/fault/valid_seeded.o: %.o: %.c | $(GEN_H) ; $(CC) $(BASE) -w $(CFLA
 $(OUT)/tests/fault/liaisond-lying: $(OUT)/tests/fault/lying_commit.o $(OUT)/broker/main.o $(OUT)/parts.a # for 04-kill9 alone
 $(OUT)/tests/fault/liaisond-lying: LDLIBS += $(patsubst %,-Xlinker --wrap=%,log_scrub $(addprefix store_,begin commit abort close))
 $(OUT)/tests/fault/liaisond-flush: $(OUT)/tests/fault/flush.o $(OUT)/broker/main.o $(OUT)/parts.a # for 02-traps
-$(OUT)/tests/fault/liaisond-hasty: $(OUT)/tests/fault/hasty.o $(OUT)/broker/main.o $(OUT)/parts.a # for 19-keys
-$(OUT)/tests/fault/liaisond-hasty: LDLIBS += -Xlinker --wrap=core_new
+$(OUT)/tests/fault/liaisond-hasty: $(OUT)/tests/fault/hasty.o $(OUT)/broker/main.o $(OUT)/parts.a # for 05-another-tree, 19-keys
+$(OUT)/tests/fault/liaisond-hasty: LDLIBS += -Xlinker --wrap=core_new -Xlinker --wrap=notary_wait
 $(OUT)/tests/fault/liaisond-rekeying: $(OUT)/tests/fault/rekeying.o $(OUT)/broker/main.o $(OUT)/parts.a # for 11-tls
 $(OUT)/tests/fault/liaisond-rekeying: LDLIBS += -Xlinker --wrap=stream_new
 $(OUT)/tests/fault/liaisond-lenient: $(OUT)/tests/fault/lenient.o $(OUT)/broker/main.o $(OUT)/parts.a # for 07-hostile
