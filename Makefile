@@ -57,8 +57,8 @@ $(OUT)/tests/fault/valid_seeded.o: %.o: %.c | $(GEN_H) ; $(CC) $(BASE) -w $(CFLA
 $(OUT)/tests/fault/liaisond-lying: $(OUT)/tests/fault/lying_commit.o $(OUT)/broker/main.o $(OUT)/parts.a # for 04-kill9 alone
 $(OUT)/tests/fault/liaisond-lying: LDLIBS += $(patsubst %,-Xlinker --wrap=%,log_scrub $(addprefix store_,begin commit abort close))
 $(OUT)/tests/fault/liaisond-flush: $(OUT)/tests/fault/flush.o $(OUT)/broker/main.o $(OUT)/parts.a # for 02-traps
-$(OUT)/tests/fault/liaisond-hasty: $(OUT)/tests/fault/hasty.o $(OUT)/broker/main.o $(OUT)/parts.a # for 19-keys
-$(OUT)/tests/fault/liaisond-hasty: LDLIBS += -Xlinker --wrap=core_new
+$(OUT)/tests/fault/liaisond-hasty: $(OUT)/tests/fault/hasty.o $(OUT)/broker/main.o $(OUT)/parts.a # for 05-another-tree, 19-keys
+$(OUT)/tests/fault/liaisond-hasty: LDLIBS += -Xlinker --wrap=core_new -Xlinker --wrap=notary_wait
 $(OUT)/tests/fault/liaisond-rekeying: $(OUT)/tests/fault/rekeying.o $(OUT)/broker/main.o $(OUT)/parts.a # for 11-tls
 $(OUT)/tests/fault/liaisond-rekeying: LDLIBS += -Xlinker --wrap=stream_new
 $(OUT)/tests/fault/liaisond-lenient: $(OUT)/tests/fault/lenient.o $(OUT)/broker/main.o $(OUT)/parts.a # for 07-hostile
@@ -94,6 +94,7 @@ fuzz-%: # the same for one; finds stay in build/fuzz/finds, seeds lie in tests/d
 	$(MAKE) CC=clang OUT=build/fuzz SAN=address,undefined,fuzzer-no-link build/fuzz/tests/fuzz/fuzz_$*
 	FOR=$(or $(FOR),60) tests/fuzz/run $*
 fuzz-seeded: ; FOR=$(or $(FOR),60) tests/fault/fuzz-seeded
+fault-seeded: ; tests/fault/cases-seeded
 fuzzers: $(FUZZERS)
 lint: ; cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 	    --suppress=missingIncludeSystem -I. -I$(OUT) broker client proto
@@ -128,4 +129,4 @@ clean: ; rm -rf build
 -include $(shell find $(OUT) -path $(OUT)/deb -prune -o -name '*.d' -type f -print 2>/dev/null)
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all check test demo bench hostile asan tsan fuzz fuzz-seeded fuzzers lint valgrind layers deps testdeps install deb clean
+.PHONY: all check test demo bench hostile asan tsan fuzz fuzz-seeded fault-seeded fuzzers lint valgrind layers deps testdeps install deb clean
