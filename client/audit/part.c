@@ -170,8 +170,9 @@ static bool keep_event(const struct part_worker *w, struct part *p, uint64_t seq
     const struct scan_entry *e = &w->entry;
     struct slice note = scan_bytes(e, SCAN_NOTE), id = scan_bytes(e, SCAN_REFERRAL_ID);
 
-    if (!of_the_log(scan_number(e, SCAN_EVENT)))
-        return true;
+    if (!of_the_log(scan_number(e, SCAN_EVENT)) ||
+        scan_number(e, SCAN_VERDICT) != LIAISON__V1__VERDICT__VERDICT_DONE)
+        return true; /* a summary that was refused is none */
     if (p->n_events == p->events_room) {
         size_t room = p->events_room == 0 ? 8 : 2 * p->events_room;
         struct part_event *wider = realloc(p->events, room * sizeof *wider);

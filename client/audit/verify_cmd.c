@@ -6,8 +6,8 @@
 
 #include "client/audit/broker.h"
 #include "client/audit/live.h"
-#include "client/audit/offline.h"
 #include "client/audit/progress.h"
+#include "client/audit/trail.h"
 #include "client/audit/verify_print.h"
 #include "client/lib/disk.h"
 
@@ -96,7 +96,7 @@ static int open_bundles(struct verifying *v)
         bundle_open(v->audit->args, v->audit->n_args, &v->bundle, why, sizeof why);
 
     if (code != LIAISON_OK)
-        return cannot(offline_result(code), why[0] != '\0' ? why : err_text(code));
+        return cannot(trail_result(code), why[0] != '\0' ? why : err_text(code));
     v->settings.source = bundle_source(v->bundle);
     v->settings.note = bundle_note(v->bundle, 0);
     return read_others(v);
@@ -243,7 +243,7 @@ int audit_verify(struct audit *a)
                                        .all = a->opt[AUDIT_OPT_FULL] != NULL,
                                        .whole = a->opt[AUDIT_OPT_WHOLE] != NULL}};
 
-    if (!offline_threads(a, &v.settings.threads))
+    if (!trail_threads(a, &v.settings.threads))
         return err_exit(LIAISON_USAGE);
     int status = read_policy(&v);
 
