@@ -892,6 +892,7 @@ static enum liaison_code serve(struct core *core, struct arena *arena,
             break;
         notes_hear(core);
         scrub(core);
+        tend(core);
         struct call *calls = collect(core), *erasures = take_erasures(&calls);
         size_t expired =
             delivery_expire(core->delivery, clock_ns(CLOCK_MONOTONIC) / 1000000);

@@ -47,6 +47,14 @@ struct summaries {
     uint64_t day;    /* since 1970, UTC */
 };
 
+/* Readers of the store in other processes, as they were seen last; see tend.c. */
+struct tended {
+    uint64_t at_ms; /* monotonic */
+    int held_by;    /* process; 0: nobody */
+    uint64_t held_since_ms;
+    bool held_told;
+};
+
 struct core {
     struct core_settings settings;
     struct hash *hash;
@@ -69,6 +77,7 @@ struct core {
     struct party **parties; /* by number - 1 */
     size_t n_parties, stored_parties;
     struct map *party_names; /* by hash of the name; see party.c */
+    struct tended tended;
     bool stopping;
     bool was_full; /* the last batch found no room */
 };
@@ -451,6 +460,11 @@ enum liaison_code summary_open(struct core *c);
 
 /* At the end of a batch: writes a summary if one is due. */
 void summary_if_due(struct batch *b);
+
+/* ------------------------------------------------------------ tend.c */
+
+/* Every few seconds: frees what dead readers of the store held, and says who holds too much. */
+void tend(struct core *c);
 
 /* ------------------------------------------------------------ evidence */
 
