@@ -297,11 +297,16 @@ static handler *handler_of(Liaison__V1__Frame__BodyCase body)
     }
 }
 
-/* Reads that leave no entry: what evidence mode still answers, to auditors. */
+/* Reads that never leave an entry. */
+static bool proves(handler *h)
+{
+    return h == prove_call || h == hashes_call || h == rule_text_call;
+}
+
+/* What evidence mode still answers, to auditors. */
 static bool leaves_no_entry(handler *h)
 {
-    return h == prove_call || h == hashes_call || h == rule_text_call ||
-           h == entries_call;
+    return proves(h) || h == entries_call;
 }
 
 /* Why nobody's call of this sort is taken now; LIAISON_OK: it is. */
@@ -619,26 +624,41 @@ static enum call_kind *remember_kinds(struct arena *a, const struct call *calls)
     return kinds;
 }
 
-/* Not even the reserve has room: every call is told so, without an entry, which would need room; nothing was disclosed. A session
- * that cannot be logged is not let in: the gate ends it at its deadline. */
-static void refuse_all(struct call *calls)
+/* Tells a call that there is no room, without an entry, which would need some. */
+static void refuse_full(struct call *c)
 {
-    for (struct call *c = calls; c != NULL; c = c->next) {
-        Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
-        Liaison__V1__Error e = LIAISON__V1__ERROR__INIT;
+    Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
+    Liaison__V1__Error e = LIAISON__V1__ERROR__INIT;
 
+    e.code = (Liaison__V1__Code)LIAISON_FULL;
+    e.text = (char *)err_text(LIAISON_FULL);
+    f.id = c->frame_id;
+    f.body_case = LIAISON__V1__FRAME__BODY_ERROR;
+    f.error = &e;
+    c->reply = arena_pack(c->arena, &f.base);
+    c->kind = CALL_ANSWER;
+    c->outcome = LIAISON_FULL;
+}
+
+/* Not even the reserve has room: proofs, which leave no entry, are given, and every other call is refused; nothing was disclosed.
+ * A session that cannot be logged is not let in: the gate ends it at its deadline. */
+static enum liaison_code answer_without_entries(struct core *core, struct arena *arena,
+                                                struct call *calls)
+{
+    struct batch b;
+    enum liaison_code code = batch_begin(core, arena, true, &b);
+
+    if (code != LIAISON_OK)
+        return code;
+    for (struct call *c = calls; c != NULL && b.failed == LIAISON_OK; c = c->next) {
         c->reply = slice(NULL, 0);
-        if (c->kind != CALL_FRAME)
-            continue;
-        e.code = (Liaison__V1__Code)LIAISON_FULL;
-        e.text = (char *)err_text(LIAISON_FULL);
-        f.id = c->frame_id;
-        f.body_case = LIAISON__V1__FRAME__BODY_ERROR;
-        f.error = &e;
-        c->reply = arena_pack(c->arena, &f.base);
-        c->kind = CALL_ANSWER;
-        c->outcome = LIAISON_FULL;
+        if (c->kind == CALL_FRAME && proves(handler_of(c->frame->body_case)))
+            handle_frame(&b, c);
+        else if (c->kind == CALL_FRAME)
+            refuse_full(c);
     }
+    store_abort(b.tx);
+    return b.failed;
 }
 
 /* What the batch has done, once it is durable. */
@@ -687,8 +707,7 @@ static enum liaison_code batch_run(struct core *core, struct arena *arena,
     }
     if (code == LIAISON_FULL) {
         restore_kinds(calls, kinds);
-        refuse_all(calls);
-        code = LIAISON_OK;
+        code = answer_without_entries(core, arena, calls);
     }
     if (code != LIAISON_OK) {
         free_chain(calls);
