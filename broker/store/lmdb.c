@@ -233,15 +233,6 @@ uint64_t store_used_bytes(const struct store *s)
     return s->used_pages * s->page_bytes;
 }
 
-/* A backup that was killed would hold its pages until our next start. */
-static void look_for_dead_readers(struct store *s)
-{
-    int dead = 0;
-    if (s->batches++ % LMDB_READERS_LOOK == 0 && mdb_reader_check(s->env, &dead) == 0 &&
-        dead > 0)
-        log_info("store.readers", "cleared=%d", dead);
-}
-
 enum liaison_code store_begin(struct store *s, const struct store_head *expected,
                               enum store_use use, struct store_batch **out)
 {
@@ -253,7 +244,6 @@ enum liaison_code store_begin(struct store *s, const struct store_head *expected
         return LIAISON_FENCED;
     if (b->txn != NULL)
         return LIAISON_INTERNAL;
-    look_for_dead_readers(s);
     int rc = mdb_txn_begin(s->env, NULL, 0, &b->txn);
     if (rc != 0) {
         b->txn = NULL;

@@ -11,7 +11,6 @@
 
 enum {
     LMDB_KEY_MAX = 511,
-    LMDB_READERS_LOOK = 1024,
     LMDB_FREE_DBI = 0, /* its own table of free pages */
 };
 
@@ -39,7 +38,6 @@ struct store {
     uint64_t used_pages, page_bytes;
     uint64_t ordinary_pages; /* what an ordinary batch may leave in use */
     uint64_t reserve_bytes;
-    uint64_t batches; /* begun; after some, dead readers are looked for */
     MDB_dbi meta;
     struct store_batch batch;
     size_t n_tables;

@@ -68,6 +68,19 @@ enum liaison_code store_head(struct store *s, struct store_head *out);
 /* What the tables hold, in whole pages, as of the last commit. The writer's thread. */
 uint64_t store_used_bytes(const struct store *s);
 
+/* Other processes that read the store, such as a backup. None of them keeps the writer waiting. But no page of the state that one
+ * reads is used again until it is done, so that the file grows with every commit. */
+struct store_readers {
+    unsigned cleared;    /* that had died while they read: what they held is free again */
+    int pid;             /* of the one that reads the oldest state; 0: nobody reads */
+    uint64_t behind;     /* commits since that state */
+    uint64_t file_bytes; /* of the data file, as far as it is laid out */
+};
+
+/* Clears the dead and counts the living; to be called every few seconds. The writer's thread. Errors: LIAISON_IO. */
+MUST_CHECK
+enum liaison_code store_tend(struct store *s, struct store_readers *out);
+
 /* Begins the one batch. Errors: LIAISON_FENCED (not leading, or the head is not `expected`), LIAISON_IO. */
 MUST_CHECK
 enum liaison_code store_begin(struct store *s, const struct store_head *expected, enum store_use use,

@@ -115,7 +115,7 @@ static void put(enum kind kind, uint64_t inode, uint64_t offset, uint64_t len,
 }
 
 /* True if this call is to fail. */
-static int fails(uint64_t inode, uint64_t kind)
+static int fails(uint64_t inode, uint64_t kind, uint64_t offset)
 {
     uint64_t only = atomic_load(&control->inode);
 
@@ -127,7 +127,7 @@ static int fails(uint64_t inode, uint64_t kind)
     if (from == 0 || n < from || n > atomic_load(&control->until))
         return 0;
     atomic_fetch_add(&control->failed, 1);
-    put(FAILED, inode, 0, kind, 0, NULL, 0);
+    put(FAILED, inode, offset, kind, 0, NULL, 0);
     while (atomic_load(&control->error) == 0)
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     errno = (int)atomic_load(&control->error);
@@ -159,7 +159,7 @@ static uint64_t before_write(int fd, const struct iovec *v, int n, uint64_t offs
         return 0;
     for (int i = 0; i < n; i++)
         len += v[i].iov_len;
-    if (fails(inode, WRITES)) {
+    if (fails(inode, WRITES, offset)) {
         *failed = 1;
         (void)write_half(fd, v, offset);
         return inode;
@@ -178,6 +178,16 @@ static void after_write(int fd, uint64_t inode, uint64_t offset, ssize_t done)
     errno = error;
 }
 
+/* What a write that fails says. */
+static ssize_t told(const struct iovec *v, int n)
+{
+    ssize_t len = 0;
+
+    for (int i = 0; errno == LIE && i < n; i++)
+        len += (ssize_t)v[i].iov_len;
+    return errno == LIE ? len : -1;
+}
+
 static uint64_t here(int fd)
 {
     off_t at = control == NULL || fd <= 2 ? 0 : lseek(fd, 0, SEEK_CUR);
@@ -192,9 +202,9 @@ ssize_t write(int fd, const void *data, size_t len)
     uint64_t at = inode_of(fd) == 0 ? 0 : here(fd);
     int failed;
     uint64_t inode = before_write(fd, &v, 1, at, &failed);
-    ssize_t done = failed ? -1 : real(fd, data, len);
+    ssize_t done = failed ? told(&v, 1) : real(fd, data, len);
 
-    after_write(fd, inode, at, done);
+    after_write(fd, failed ? 0 : inode, at, done);
     return done;
 }
 
@@ -204,9 +214,9 @@ ssize_t writev(int fd, const struct iovec *v, int n)
     uint64_t at = inode_of(fd) == 0 ? 0 : here(fd);
     int failed;
     uint64_t inode = before_write(fd, v, n, at, &failed);
-    ssize_t done = failed ? -1 : real(fd, v, n);
+    ssize_t done = failed ? told(v, n) : real(fd, v, n);
 
-    after_write(fd, inode, at, done);
+    after_write(fd, failed ? 0 : inode, at, done);
     return done;
 }
 
@@ -217,9 +227,9 @@ static ssize_t positioned(const char *name, int fd, const void *data, size_t len
     const struct iovec v = {(void *)data, len};
     int failed;
     uint64_t inode = before_write(fd, &v, 1, (uint64_t)at, &failed);
-    ssize_t done = failed ? -1 : real(fd, data, len, at);
+    ssize_t done = failed ? told(&v, 1) : real(fd, data, len, at);
 
-    after_write(fd, inode, (uint64_t)at, done);
+    after_write(fd, failed ? 0 : inode, (uint64_t)at, done);
     return done;
 }
 
@@ -239,9 +249,9 @@ static ssize_t positioned_many(const char *name, int fd, const struct iovec *v, 
     ssize_t (*real)(int, const struct iovec *, int, off_t) = next(name);
     int failed;
     uint64_t inode = before_write(fd, v, n, (uint64_t)at, &failed);
-    ssize_t done = failed ? -1 : real(fd, v, n, at);
+    ssize_t done = failed ? told(v, n) : real(fd, v, n, at);
 
-    after_write(fd, inode, (uint64_t)at, done);
+    after_write(fd, failed ? 0 : inode, (uint64_t)at, done);
     return done;
 }
 
@@ -262,7 +272,7 @@ static int flush(const char *name, int fd)
     int (*real)(int) = next(name);
     uint64_t inode = inode_of(fd);
 
-    if (inode != 0 && fails(inode, FLUSHES))
+    if (inode != 0 && fails(inode, FLUSHES, 0))
         return errno == LIE ? 0 : -1;
     if (inode != 0)
         put(FLUSH, inode, 0, 0, 0, NULL, 0);
@@ -288,7 +298,7 @@ static int cut(const char *name, int fd, off_t len)
     int (*real)(int, off_t) = next(name);
     uint64_t inode = inode_of(fd);
 
-    if (inode != 0 && fails(inode, WRITES))
+    if (inode != 0 && fails(inode, WRITES, 0))
         return -1;
     if (inode != 0)
         put(TRUNCATE, inode, 0, (uint64_t)len, 0, NULL, 0);

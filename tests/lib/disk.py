@@ -1,8 +1,8 @@
 """What a program writes and flushes, and images of the disk that a power cut leaves. tests/fault/disk.c is the other end.
 
 disk = Disk(path)            a control file; disk.program(path, real) is `real`, watched
-disk.fail(n, error, ...)     the n-th matching call from now on fails; error 0: it stands still until it is killed, LIE: a flush
-                             that says it was one
+disk.fail(n, error, ...)     the n-th matching call from now on fails; error 0: it stands still until it is killed, LIE: it says that
+                             it was done, and was not
 disk.records()               what was done to files, in order, with the time
 replay(base, records)        the files as a cut just after these records may leave them: File.after(chance, share)
 

@@ -881,7 +881,7 @@ when_the_store_is_full_changes_are_refused_and_denials_still_logged(void **state
 }
 
 static void
-when_the_reserve_is_gone_reads_are_refused_too_and_the_core_goes_on(void **state)
+when_the_reserve_is_gone_reads_are_refused_too_and_proofs_go_on(void **state)
 {
     struct rig *r = *state;
     struct slice envelope;
@@ -899,6 +899,12 @@ when_the_reserve_is_gone_reads_are_refused_too_and_the_core_goes_on(void **state
     }
     assert_code(hand_over(r, &envelope), LIAISON_FULL);
     free((void *)(uintptr_t)envelope.p);
+    Liaison__V1__Prove newest = LIAISON__V1__PROVE__INIT;
+    Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
+
+    f.body_case = LIAISON__V1__FRAME__BODY_PROVE;
+    f.prove = &newest;
+    assert_code(ask(r, frame_call(r, 1, &f)), LIAISON_NOT_FOUND); /* looked for: nothing is signed here */
 }
 
 static void calls_without_their_messages_are_refused(void **state)
@@ -1257,6 +1263,63 @@ static void a_row_that_says_something_else_than_its_entries_is_told(void **state
     arena_free(a);
 }
 
+/* Leads from the id of a referral of prison's to another one. */
+static void redirect(struct rig *r, const uint8_t id[16], uint64_t number)
+{
+    const struct store_settings settings = {.map_bytes = r->map_bytes,
+                                            .reserve_bytes = r->map_bytes / 4};
+    static const uint8_t ID[16];
+    struct store_batch *tx;
+    struct store_head head;
+    struct store *store;
+    uint64_t epoch;
+    uint8_t key[4 + 1 + 16] = {[4] = 'R'}, value[8];
+    struct slice was;
+    bool fresh, found = false;
+    char why[256];
+
+    be64_put(value, number);
+    assert_int_equal(store_open(r->store, TABLES, T__COUNT, &settings, &store, &fresh,
+                                why, sizeof why),
+                     LIAISON_OK);
+    assert_int_equal(store_lead(store, &epoch), LIAISON_OK);
+    assert_int_equal(store_head(store, &head), LIAISON_OK);
+    assert_int_equal(store_begin(store, &head, STORE_ORDINARY, &tx), LIAISON_OK);
+    memcpy(key + 5, id, 16);
+    for (uint32_t party = 1; party < 8 && !found; party++) {
+        be32_put(key, party);
+        found = store_get(tx, T_KNOWN, slice(key, sizeof key), &was) == LIAISON_OK;
+    }
+    assert_true(found);
+    store_put(tx, T_KNOWN, slice(key, sizeof key), slice(value, sizeof value));
+    assert_int_equal(store_commit(tx, &head, ID), LIAISON_OK);
+    store_close(store);
+}
+
+/* So many that the first look at the indexes does not reach the last one. */
+static void a_row_that_leads_to_another_referral_is_not_believed(void **state)
+{
+    enum { MANY = 1100 };
+    static uint8_t ids[MANY][16];
+    struct rig *r = *state;
+
+    open_all(r);
+    hand_over_some(r, ids, MANY, NULL);
+    for (int i = 0; i < 2; i++) {
+        stop(r);
+        redirect(r, ids[MANY - 1], i == 0 ? 1 : 1 << 30);
+        start(r);
+        open_all(r);
+        struct call *c = open_referral(r, 1, "fr/lyon/prison", ids[MANY - 1]);
+
+        assert_int_equal(c->frame->body_case, LIAISON__V1__FRAME__BODY_VIEW);
+        const Liaison__V1__SignedReferral *got = c->frame->view->card->referral;
+
+        assert_non_null(memmem(got->envelope.data, got->envelope.len, ids[MANY - 1], 16));
+        call_free(c);
+    }
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -1278,10 +1341,11 @@ int main(void)
         TEST(nothing_of_an_erased_referral_is_delivered),
         cmocka_unit_test_setup_teardown(
             a_row_that_says_something_else_than_its_entries_is_told, setup, teardown),
+        TEST(a_row_that_leads_to_another_referral_is_not_believed),
         cmocka_unit_test_setup_teardown(a_full_store_can_be_erased_from, setup_small,
                                         teardown),
         cmocka_unit_test_setup_teardown(
-            when_the_reserve_is_gone_reads_are_refused_too_and_the_core_goes_on,
+            when_the_reserve_is_gone_reads_are_refused_too_and_proofs_go_on,
             setup_small, teardown),
         cmocka_unit_test_setup_teardown(
             when_the_store_is_full_changes_are_refused_and_denials_still_logged,

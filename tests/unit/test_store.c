@@ -347,6 +347,41 @@ static void a_second_leader_is_fenced_until_the_first_dies(void **state)
     assert_int_equal(epoch, 2);
 }
 
+static void read_and_hold(struct rig *r)
+{
+    char dir[80];
+    MDB_env *env;
+    MDB_txn *txn;
+    snprintf(dir, sizeof dir, "%s/s", r->dir);
+    assert_int_equal(mdb_env_create(&env), 0);
+    assert_int_equal(mdb_env_open(env, dir, MDB_RDONLY | MDB_NOTLS, 0600), 0);
+    assert_int_equal(mdb_txn_begin(env, NULL, MDB_RDONLY, &txn), 0);
+}
+
+static void a_reader_elsewhere_is_seen_and_cleared_when_it_is_dead(void **state)
+{
+    struct rig *r = *state;
+    struct store_readers seen;
+    rig_lead(r, &ROOMY);
+    five_letters(r);
+    rig_close(r);
+    struct child c = spawn(r, read_and_hold);
+    rig_lead(r, &ROOMY); /* one commit */
+    assert_int_equal(store_tend(r->store, &seen), LIAISON_OK);
+    assert_int_equal(seen.pid, c.pid);
+    assert_int_equal(seen.behind, 1);
+    assert_int_equal(seen.cleared, 0);
+    five_letters(r);
+    assert_int_equal(store_tend(r->store, &seen), LIAISON_OK);
+    assert_int_equal(seen.behind, 2);
+    assert_in_range(seen.file_bytes, store_used_bytes(r->store), 1u << 20);
+    kill_9(c);
+    assert_int_equal(store_tend(r->store, &seen), LIAISON_OK);
+    assert_int_equal(seen.cleared, 1);
+    assert_int_equal(seen.pid, 0);
+    assert_int_equal(seen.behind, 0);
+}
+
 static void begin_on_another_head_is_fenced(void **state)
 {
     struct rig *r = *state;
@@ -949,6 +984,7 @@ int main(void)
         LEADING(a_damaged_newest_page_is_noticed_and_nothing_is_written),
         OPENED(bytes_that_are_no_store_are_damaged),
         OPENED(a_second_leader_is_fenced_until_the_first_dies),
+        OPENED(a_reader_elsewhere_is_seen_and_cleared_when_it_is_dead),
         LEADING(begin_on_another_head_is_fenced),
         OPENED(kill_9_in_a_batch_leaves_the_batch_before),
         LEADING(a_batch_sees_its_own_changes_and_others_do_not),
