@@ -383,7 +383,8 @@ handler list_call, open_call, history_call, directory_call; /* read.c */
 handler entries_call;                                       /* audit.c */
 handler prove_call, hashes_call; /* prove.c */
 
-/* Puts the rules in force, the whole text and each rule, where they stay: whoever reads entries later wants those they cite. */
+/* Puts the rules in force, the whole text and each rule, where they stay: whoever reads entries later wants those they
+ * cite. */
 void kept_rules_keep(struct batch *b); /* kept_rules.c */
 handler rule_text_call;
 handler cosign_call;                                        /* cosign.c */

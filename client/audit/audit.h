@@ -56,11 +56,13 @@ __attribute__((format(printf, 2, 3))) int audit_fail(enum liaison_code code,
 /* The same with the library's sentence about its last call. */
 int audit_lib_fail(struct audit *a, enum liaison_code code);
 
-/* Reads the profile, which must be an auditor's. On error `why` is a sentence. Errors: profile_read()'s, LIAISON_ROLE. */
+/* Reads the profile, which must be an auditor's. On error `why` is a sentence. Errors: profile_read()'s,
+ * LIAISON_ROLE. */
 MUST_CHECK
 enum liaison_code audit_profile(struct audit *a, struct profile *p, char *why, size_t why_len);
 
-/* Reads the profile, which must be an auditor's, and makes a->lib ready. On false it was said and *status is the exit status. */
+/* Reads the profile, which must be an auditor's, and makes a->lib ready. On false it was said and *status is the
+ * exit status. */
 MUST_CHECK
 bool audit_open(struct audit *a, int *status);
 

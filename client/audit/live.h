@@ -1,6 +1,7 @@
 #pragma once
-/* A broker's log as a source, up to a checkpoint that it gave: pages and tiles are asked for ahead, several in flight at once on
- * the one session, and kept until somebody wants them; what bounds the memory is how many are kept.
+/* A broker's log as a source, up to a checkpoint that it gave: pages and tiles are asked for ahead, several in
+ * flight at once on the one session, and kept until somebody wants them; what bounds the memory is how many are
+ * kept.
  *
  * An auditor of an area is not shown every entry: what is not shown is an entry without bytes (source.h).
  * Source: PROTOCOL.md, "Reading" and "Summaries". */

@@ -10,14 +10,15 @@ struct trail {
     struct bundle *bundle; /* NULL: a broker */
     struct checkpoint checkpoint;
     struct slice note;
-    bool verified; /* a bundle: all of it, and nothing was found. A broker: its checkpoint, and that it extends what was seen */
+    bool verified; /* a bundle: all of it, and nothing was found. A broker: its checkpoint, which extends what was seen */
     struct verify_report report;   /* of a verified bundle */
     struct liaison_answer *answer; /* of a broker: with the checkpoint */
     struct liaison_answer *proof;  /* of a broker: the last of trail_prove() */
 };
 
-/* Opens --bundle, which is verified first if --policy is given, and only a good one is read; else the broker, whose checkpoint is
- * judged by --policy or the profile's. Says on stderr if there is neither. Returns 0, or the exit status after it was said why. */
+/* Opens --bundle, which is verified first if --policy is given, and only a good one is read; else the broker, whose
+ * checkpoint is judged by --policy or the profile's. Says on stderr if there is neither. Returns 0, or the exit
+ * status after it was said why. */
 int trail_open(struct audit *a, struct trail *out);
 void trail_close(struct trail *t);
 
@@ -41,15 +42,15 @@ struct trail_item {
 /* Returns 0 to go on, else the exit status to end with. */
 typedef int trail_visit(void *arg, const struct trail_item *item);
 
-/* Goes through entries, in their order. A broker's are proven to be in its log before they are visited. Returns 0, or the exit
- * status, after it was said why. */
+/* Goes through entries, in their order. A broker's are proven to be in its log before they are visited. Returns 0,
+ * or the exit status, after it was said why. */
 int trail_each(struct trail *t, const struct trail_filter *f, trail_visit *visit, void *arg);
 
 /* As trail_open(), for the entry that the one argument names: *seq, which there is. Returns 0, or the exit status. */
 int trail_open_at(struct audit *a, struct trail *out, uint64_t *seq);
 
-/* The proof that these bytes are entry `seq`, made and checked. Lives as long as t, until the next one. Errors: LIAISON_PROOF
- * (they are not, or hashes of the bundle were changed); those of a source or of liaison_prove(). */
+/* The proof that these bytes are entry `seq`, made and checked. Lives as long as t, until the next one. Errors:
+ * LIAISON_PROOF (they are not, or hashes of the bundle were changed); those of a source or of liaison_prove(). */
 MUST_CHECK
 enum liaison_code trail_prove(struct trail *t, struct slice bytes, uint64_t seq, struct note_proof *out);
 
@@ -67,8 +68,9 @@ int trail_live_each(struct trail *t, const struct trail_filter *f, trail_visit *
 MUST_CHECK
 enum liaison_code trail_live_prove(struct trail *t, struct slice bytes, uint64_t seq, struct note_proof *out);
 
-/* How many entries concern `agency`, as the log commits to it: has the broker write a summary, and waits for a checkpoint over
- * it, which is the trail's from then on. *seq is the summary's entry: the count is of those before it.
+/* How many entries concern `agency`, as the log commits to it: has the broker write a summary, and waits for a
+ * checkpoint over it, which is the trail's from then on. *seq is the summary's entry: the count is of those before
+ * it.
  * Errors: those of liaison_summarize() and liaison_prove(), with their sentence. */
 MUST_CHECK
 enum liaison_code trail_live_count(struct trail *t, const char *agency, uint64_t *count, uint64_t *seq);

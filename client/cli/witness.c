@@ -1,5 +1,5 @@
-/* witness: checks that the broker's log only grows, and cosigns its checkpoint. What it does is in client/lib/witness.c, which
- * liaison-audit shares. */
+/* witness: checks that the broker's log only grows, and cosigns its checkpoint. What it does is in
+ * client/lib/witness.c, which liaison-audit shares. */
 #include "client/lib/witness.h"
 
 #include <stdio.h>

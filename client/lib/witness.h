@@ -1,8 +1,9 @@
 #pragma once
 /* A witness: checks that the broker's log only grows, and cosigns its checkpoint. For the programs; not exported.
  *
- * A request is what C2SP tlog-witness puts into an HTTP body: "old SIZE", the proof of growth in base64, an empty line, the note.
- * So the key may live where there is no network. Source: PROTOCOL.md, "Witnesses"; C2SP tlog-witness v1.0.0. */
+ * A request is what C2SP tlog-witness puts into an HTTP body: "old SIZE", the proof of growth in base64, an empty
+ * line, the note. So the key may live where there is no network. Source: PROTOCOL.md, "Witnesses"; C2SP tlog-witness
+ * v1.0.0. */
 #include "client/lib/liaison.h"
 #include "proto/arena.h"
 #include "proto/merkle.h"
@@ -37,8 +38,8 @@ enum liaison_code witness_run(struct witness *w, struct slice *out);
 MUST_CHECK
 enum liaison_code witness_request(struct witness *w, const char *size, struct slice *out);
 
-/* Cosigns what a request asks for; `what` names it. *out is the note with the cosignature. Errors: as witness_run(), without the
- * broker's; LIAISON_MALFORMED, LIAISON_STALE (the request begins elsewhere than what was cosigned last). */
+/* Cosigns what a request asks for; `what` names it. *out is the note with the cosignature. Errors: as witness_run(),
+ * without the broker's; LIAISON_MALFORMED, LIAISON_STALE (the request begins elsewhere than what was cosigned last). */
 MUST_CHECK
 enum liaison_code witness_sign(struct witness *w, const char *what, struct slice request, struct slice *out);
 
