@@ -58,8 +58,9 @@ enum liaison_code lmdb_failure(struct store *s, const char *call, int rc)
 /* ---------------------------------------------------------------- the head */
 
 enum {
-    HEAD_BYTES = 8 + 8 + 32 + 16 + 1 + 8, /* size, epoch, root, batch id, was there a batch, transaction */
-    MAIN_DBI = 1,                     /* LMDB's own: the names of the others */
+    HEAD_BYTES = 8 + 8 + 32 + 16 + 1 +
+                 8, /* size, epoch, root, batch id, was there a batch, transaction */
+    MAIN_DBI = 1,   /* LMDB's own: the names of the others */
     META_PAGES = 2,
 };
 
