@@ -30,12 +30,12 @@ PROGS   := $(addprefix $(OUT)/,liaisond liaison liaison-audit)
 UNITS   := $(call bin,tests/unit)
 FUZZERS := $(call bin,tests/fuzz)
 BENCHES := $(call bin,tests/bench)
-FAULTS  := $(addprefix $(OUT)/tests/fault/,traffic log_maker strict strict-seeded meta_flips hold_reader) \
-           $(addprefix $(OUT)/tests/fault/liaisond-,lying rekeying flush lenient)
+FAULTS  := $(addprefix $(OUT)/tests/fault/,traffic log_maker strict strict-seeded edit_store judge_note meta_flips hold_reader) \
+           $(addprefix $(OUT)/tests/fault/liaisond-,lying rekeying flush lenient hasty)
 SHIM    := $(OUT)/tests/fault/disk.so
 MAN1    := $(wildcard certs/*.1 client/cli/*.1 client/audit/*.1)
 E2E     := $(wildcard tests/e2e/[0-9]*)
-FAULT   := $(wildcard tests/fault/[0-9]*) # the cases of faults, by number
+FAULTTESTS := $(wildcard tests/fault/[0-9]*) # the cases of faults, by number
 OURS    := $(sort $(filter-out $(PB),$(LIB)) $(call obj,broker broker/* client/* tests/unit tests/fuzz tests/bench tests/fault))
 
 all: $(PROGS) $(OUT)/libliaison.so.1 $(OUT)/libliaison.a
@@ -49,13 +49,16 @@ $(OUT)/liaison.o: $(LIB) ; $(LD) -r -o $@ $^ && objcopy --localize-hidden $@ # i
 $(OUT)/libliaison.so.1: $(LIB) client/lib/liaison.map
 	$(LINK) -shared -Wl,-soname,libliaison.so.1,--version-script=client/lib/liaison.map $(if $(SAN),,-Wl,-z,defs) \
 	    -o $@ $(LIB) $(shell pkg-config --libs openssl libprotobuf-c)
-$(UNITS) $(FUZZERS) $(BENCHES) $(addprefix $(OUT)/tests/fault/,traffic log_maker strict meta_flips hold_reader): %: %.o $(OUT)/parts.a
+$(UNITS) $(FUZZERS) $(BENCHES) $(addprefix $(OUT)/tests/fault/,traffic log_maker strict edit_store judge_note meta_flips hold_reader): %: \
+    %.o $(OUT)/parts.a
 $(OUT)/tests/fault/strict-seeded: $(addprefix $(OUT)/tests/fault/,strict.o valid_seeded.o) $(OUT)/parts.a # for 02-mutants
 $(OUT)/tests/fault/valid_seeded.c: proto/valid.c tests/fault/valid.sed ; @mkdir -p $(@D) && sed -f tests/fault/valid.sed $< >$@
 $(OUT)/tests/fault/valid_seeded.o: %.o: %.c | $(GEN_H) ; $(CC) $(BASE) -w $(CFLAGS) -c -o $@ $<
 $(OUT)/tests/fault/liaisond-lying: $(OUT)/tests/fault/lying_commit.o $(OUT)/broker/main.o $(OUT)/parts.a # for 04-kill9 alone
 $(OUT)/tests/fault/liaisond-lying: LDLIBS += $(patsubst %,-Xlinker --wrap=%,log_scrub $(addprefix store_,begin commit abort close))
 $(OUT)/tests/fault/liaisond-flush: $(OUT)/tests/fault/flush.o $(OUT)/broker/main.o $(OUT)/parts.a # for 02-traps
+$(OUT)/tests/fault/liaisond-hasty: $(OUT)/tests/fault/hasty.o $(OUT)/broker/main.o $(OUT)/parts.a # for 05-another-tree, 19-keys
+$(OUT)/tests/fault/liaisond-hasty: LDLIBS += -Xlinker --wrap=core_new -Xlinker --wrap=notary_wait
 $(OUT)/tests/fault/liaisond-rekeying: $(OUT)/tests/fault/rekeying.o $(OUT)/broker/main.o $(OUT)/parts.a # for 11-tls
 $(OUT)/tests/fault/liaisond-rekeying: LDLIBS += -Xlinker --wrap=stream_new
 $(OUT)/tests/fault/liaisond-lenient: $(OUT)/tests/fault/lenient.o $(OUT)/broker/main.o $(OUT)/parts.a # for 07-hostile
@@ -80,7 +83,7 @@ $(OUT)/liaison-codes.h: proto/liaison.proto # enum Code under its C names; insta
 	    on && $$2 == "=" {sub(/^CODE_/, "", $$1); print "    LIAISON_" $$1 " = " $$3 + 0 ","} END {print "};"}' $< >$@
 
 check: layers all $(UNITS) $(BENCHES) $(FAULTS) $(SHIM)
-	@OUT=$(OUT) tests/run $(UNITS) $(E2E) $(FAULT)
+	@OUT=$(OUT) tests/run $(UNITS) $(E2E) $(FAULTTESTS)
 test: testdeps ; $(MAKE) check
 demo: deps ; $(MAKE) all && OUT=$(OUT) tests/e2e/demo
 bench: all $(BENCHES) ; @OUT=$(OUT) tests/bench/run
@@ -91,6 +94,7 @@ fuzz-%: # the same for one; finds stay in build/fuzz/finds, seeds lie in tests/d
 	$(MAKE) CC=clang OUT=build/fuzz SAN=address,undefined,fuzzer-no-link build/fuzz/tests/fuzz/fuzz_$*
 	FOR=$(or $(FOR),60) tests/fuzz/run $*
 fuzz-seeded: ; FOR=$(or $(FOR),60) tests/fault/fuzz-seeded
+fault-seeded: ; tests/fault/cases-seeded
 fuzzers: $(FUZZERS)
 lint: ; cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 	    --suppress=missingIncludeSystem -I. -I$(OUT) broker client proto
@@ -125,4 +129,4 @@ clean: ; rm -rf build
 -include $(shell find $(OUT) -path $(OUT)/deb -prune -o -name '*.d' -type f -print 2>/dev/null)
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all check test demo bench hostile asan tsan fuzz fuzz-seeded fuzzers lint valgrind layers deps testdeps install deb clean
+.PHONY: all check test demo bench hostile asan tsan fuzz fuzz-seeded fault-seeded fuzzers lint valgrind layers deps testdeps install deb clean

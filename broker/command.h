@@ -7,5 +7,8 @@
 /* erase [-c FILE] --basis WORD --officer NUMBER [--json] --referral FROM/ID ... */
 int erase_command(int argc, char *const *argv);
 
+/* clock confirm [-c FILE] */
+int clock_command(int argc, char *const *argv);
+
 /* backup [-c FILE] [--json] DIR */
 int backup_command(int argc, char *const *argv);

@@ -30,6 +30,7 @@
 #include "broker/conf/explain.h"
 #include "broker/core/call.h"
 #include "broker/core/core.h"
+#include "broker/newlog.h"
 #include "broker/notary/command.h"
 #include "broker/operate.h"
 #include "broker/ops/expiry.h"
@@ -51,6 +52,7 @@ struct broker {
     struct notary *notary; /* the core's, once there is one; so are the witnesses */
     pid_t notary_pid;
     struct note_policy *witnesses; /* NULL: the settings name none */
+    struct newlog newlog;
     int listeners[CONF_LISTEN_MAX];
     size_t n_listeners;
     void *zmq;
@@ -123,6 +125,29 @@ static enum liaison_code load_self(const struct conf *c, const struct tls_trust 
     return code;
 }
 
+/* ------------------------------------------------------------ privilege */
+
+static enum liaison_code drop_privilege(const char *user, char *why, size_t why_len)
+{
+    if (user != NULL && geteuid() == 0) {
+        const struct passwd *p = getpwnam(user);
+
+        if (p == NULL || setgroups(0, NULL) != 0 ||
+            setresgid(p->pw_gid, p->pw_gid, p->pw_gid) != 0 ||
+            setresuid(p->pw_uid, p->pw_uid, p->pw_uid) != 0) {
+            snprintf(why, why_len, "user %s: %s", user,
+                     p == NULL ? "there is no such user" : strerror(errno));
+            return LIAISON_CONFIG;
+        }
+    }
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
+        snprintf(why, why_len, "prctl: %s", strerror(errno));
+        return LIAISON_INTERNAL;
+    }
+    return LIAISON_OK;
+}
+
 /* ------------------------------------------------------------ notary */
 
 enum { NOTARY_MS = 10000, FIRST_LOG = 1 };
@@ -157,17 +182,21 @@ static enum liaison_code load_witnesses(struct broker *b, char *why, size_t why_
 static enum liaison_code start_notary(struct broker *b, char *why, size_t why_len)
 {
     char origin[NOTE_NAME_MAX + 1];
-    int fd, n = snprintf(origin, sizeof origin, "%s/%s/%d", rules_network(b->conf.rules),
-                         b->self.name, FIRST_LOG);
+    int fd, prefix = snprintf(origin, sizeof origin, "%s/%s",
+                              rules_network(b->conf.rules), b->self.name);
     const struct notary_place place = notary_place_of(&b->conf, origin);
+    enum liaison_code code = LIAISON_OK;
 
-    if (n < 0 || (size_t)n >= sizeof origin) {
+    if (prefix < 0 || (size_t)prefix > sizeof origin - sizeof "/4294967295") {
         snprintf(why, why_len, "network and broker's name are too long for a log's name");
         return LIAISON_CONFIG;
     }
-    enum liaison_code code =
-        notary_start(&place.settings, &fd, &b->notary_pid, why, why_len);
-
+    if (b->newlog.path != NULL)
+        code = newlog_prepare(&b->newlog, &b->conf, &place.settings, origin,
+                              drop_privilege, why, why_len);
+    snprintf(origin + prefix, sizeof origin - (size_t)prefix, "/%d", FIRST_LOG);
+    if (code == LIAISON_OK)
+        code = notary_start(&place.settings, &fd, &b->notary_pid, why, why_len);
     if (code != LIAISON_OK)
         return code;
     b->notary = notary_new(fd);
@@ -257,29 +286,6 @@ static void allow_descriptors(const struct conf *c)
                  "raise LimitNOFILE or lower limit sessions");
 }
 
-/* ------------------------------------------------------------ privilege */
-
-static enum liaison_code drop_privilege(const char *user, char *why, size_t why_len)
-{
-    if (user != NULL && geteuid() == 0) {
-        const struct passwd *p = getpwnam(user);
-
-        if (p == NULL || setgroups(0, NULL) != 0 ||
-            setresgid(p->pw_gid, p->pw_gid, p->pw_gid) != 0 ||
-            setresuid(p->pw_uid, p->pw_uid, p->pw_uid) != 0) {
-            snprintf(why, why_len, "user %s: %s", user,
-                     p == NULL ? "there is no such user" : strerror(errno));
-            return LIAISON_CONFIG;
-        }
-    }
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
-        snprintf(why, why_len, "prctl: %s", strerror(errno));
-        return LIAISON_INTERNAL;
-    }
-    return LIAISON_OK;
-}
-
 /* ------------------------------------------------------------ sandbox */
 
 static const char *store_folder(const struct conf *c)
@@ -345,6 +351,7 @@ static enum liaison_code make_core(struct broker *b, char *why, size_t why_len)
 
     if (code != LIAISON_OK)
         return code;
+    s.last_note = b->newlog.note;
     s.notary = b->notary; /* handed over */
     s.witnesses = b->witnesses;
     b->notary = NULL;
@@ -751,6 +758,7 @@ static void release(struct broker *b)
     if (b->operate.core != NULL)
         zmq_close(b->operate.core);
     core_free(b->core);
+    newlog_free(&b->newlog);
     end_notary(b);
     if (b->zmq != NULL)
         zmq_ctx_term(b->zmq);
@@ -778,10 +786,43 @@ static int block_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
-static int cmd_run(const char *path)
+struct command {
+    const char *name, *args, *help, *example;
+    bool takes_file;
+    int (*run)(const char *path);
+    int (*run_words)(int argc, char *const *argv); /* takes all words behind the name */
+};
+
+static const struct command COMMANDS[]; /* `run` is the first */
+
+static int usage_of(const struct command *cmd)
 {
+    printf("usage: liaisond %s%s%s\n%s\n\nExample:\n  %s\n", cmd->name,
+           cmd->args[0] != '\0' ? " " : "", cmd->args, cmd->help, cmd->example);
+    if (cmd->takes_file)
+        printf("\nFILE is %s unless said otherwise.\n", DEFAULT_SETTINGS);
+    return EX_OK;
+}
+
+static int misused(const struct command *cmd, const char *word, const char *why)
+{
+    fprintf(stderr, "liaisond: %s %s; 'liaisond %s --help' shows an example\n", word, why,
+            cmd->name);
+    return EX_USAGE;
+}
+
+/* What stands behind `run`. */
+struct run_words {
+    const char *settings, *note;
+    bool anyway;
+};
+
+static int run_broker(const struct run_words *w)
+{
+    const char *path = w->settings;
     struct broker b = {
         .settings = path,
+        .newlog = {.path = w->note, .anyway = w->anyway},
         .notify.fd = -1,
         .crl_end = {.steps = CRL_STEPS, .n_steps = sizeof CRL_STEPS / sizeof *CRL_STEPS},
         .own_end = {.steps = OWN_STEPS, .n_steps = sizeof OWN_STEPS / sizeof *OWN_STEPS},
@@ -816,6 +857,36 @@ static int cmd_run(const char *path)
     return err_exit(code);
 }
 
+static int cmd_run(int argc, char *const *argv)
+{
+    struct run_words w = {0};
+
+    for (int i = 0; i < argc; i++) {
+        const char *word = argv[i], *next = i + 1 < argc ? argv[i + 1] : "";
+        bool settings = strcmp(word, "-c") == 0, note = strcmp(word, "--new-log") == 0;
+
+        if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
+            return usage_of(COMMANDS);
+        if ((settings || note) && next[0] == '\0')
+            return misused(COMMANDS, word, settings ? "wants a FILE" : "wants a NOTE");
+        if (strcmp(word, "--anyway") == 0)
+            w.anyway = true;
+        else if (word[0] == '-' && !settings && !note)
+            return misused(COMMANDS, word, "is no option here");
+        else if (note ? w.note != NULL : w.settings != NULL)
+            return misused(COMMANDS, settings || note ? next : word, "is too much");
+        else if (note)
+            w.note = argv[++i];
+        else
+            w.settings = settings ? argv[++i] : word;
+    }
+    if (w.anyway && w.note == NULL)
+        return misused(COMMANDS, "--anyway", "belongs to --new-log");
+    if (w.settings == NULL)
+        w.settings = DEFAULT_SETTINGS;
+    return run_broker(&w);
+}
+
 static int cmd_check(const char *path)
 {
     return err_exit(conf_check(path, stdout, stderr));
@@ -847,16 +918,12 @@ static int cmd_notary(int argc, char *const *argv)
     return status;
 }
 
-static const struct command {
-    const char *name, *args, *help, *example;
-    bool takes_file;
-    int (*run)(const char *path);
-    int (*run_words)(int argc, char *const *argv); /* takes all words behind the name */
-} COMMANDS[] = {
-    {"run", "[-c FILE]",
+static const struct command COMMANDS[] = {
+    {"run", "[--new-log NOTE [--anyway]] [-c FILE]",
      "run the broker in the foreground; SIGHUP reads CRL, certificates and directory "
-     "again",
-     "liaisond run -c /etc/liaison/liaisond.conf", true, cmd_run, NULL},
+     "again; --new-log: a restored store goes on as another log, behind the last "
+     "checkpoint of this one",
+     "liaisond run -c /etc/liaison/liaisond.conf", true, NULL, cmd_run},
     {"check", "[FILE]", "check settings and rules, all errors in one run",
      "liaisond check rules.conf", true, cmd_check, NULL},
     {"explain", "FILE ...", "what the rules say about one question, and which lines",
@@ -869,6 +936,9 @@ static const struct command {
      "erase referrals for good: the broker that runs does it and says under which entry",
      "liaisond erase --basis law --officer 4711 --referral fr/lyon/prison/01890a5d...",
      false, NULL, erase_command},
+    {"clock", "confirm [-c FILE]",
+     "tell the broker that runs that the wall clock is right, after it stepped",
+     "liaisond clock confirm", false, NULL, clock_command},
     {"notary", "COMMAND ...",
      "show, adopt, rotate: the log's key; see liaisond notary --help",
      "liaisond notary show --policy", false, NULL, cmd_notary},
@@ -889,22 +959,6 @@ static int usage(void)
            DEFAULT_SETTINGS);
     conf_print_settings(stdout);
     return EX_OK;
-}
-
-static int usage_of(const struct command *cmd)
-{
-    printf("usage: liaisond %s%s%s\n%s\n\nExample:\n  %s\n", cmd->name,
-           cmd->args[0] != '\0' ? " " : "", cmd->args, cmd->help, cmd->example);
-    if (cmd->takes_file && cmd->run != NULL)
-        printf("\nFILE is %s unless said otherwise.\n", DEFAULT_SETTINGS);
-    return EX_OK;
-}
-
-static int misused(const struct command *cmd, const char *word, const char *why)
-{
-    fprintf(stderr, "liaisond: %s %s; 'liaisond %s --help' shows an example\n", word, why,
-            cmd->name);
-    return EX_USAGE;
 }
 
 /* Runs a command with the words behind its name: at most a file, with or without -c. */

@@ -1,5 +1,6 @@
 /* What auditors read: entries that concern their area, and the reading is an entry too. */
 #include <openssl/crypto.h>
+#include <stdio.h>
 
 #include "broker/core/state.h"
 #include "broker/ops/log.h"
@@ -21,6 +22,9 @@ struct page {
     size_t rows, bytes, bytes_max;
     size_t visited;
     uint64_t next;
+    uint64_t damaged; /* number of an entry that is none */
+    uint64_t first,
+        end; /* numbers in the store that are looked at: from, and up to but without */
     struct batch *batch;
     const struct party *counted; /* whose counters are told; NULL: nobody's */
     uint64_t counter;            /* entries that concern it, up to the one in hand */
@@ -61,13 +65,23 @@ static bool wanted(const struct page *p, const Liaison__V1__LedgerEntry *e)
            in_area(p, e);
 }
 
+/* What is wrong with it is known: it is shown as it is. */
+static bool is_evidence(const struct page *p, uint64_t number)
+{
+    return p->core->evidence || number < log_base(p->core->log);
+}
+
 /* Counts the entries that concern the agency asked for. False: the log says another number than its entries come to. */
 static bool count(struct page *p, const Liaison__V1__LedgerEntry *e)
 {
     if (p->counted == NULL)
         return true;
-    if (strcmp(e->agency, p->counted->name) == 0)
-        return ++p->counter == e->agency_counter;
+    if (strcmp(e->agency, p->counted->name) == 0) {
+        bool same = ++p->counter == e->agency_counter;
+
+        p->counter = e->agency_counter;
+        return same;
+    }
     p->counter += strcmp(e->counterpart, p->counted->name) == 0;
     return true;
 }
@@ -84,7 +98,7 @@ static enum liaison_code tell_counter(struct page *p, const Liaison__V1__LedgerE
         return LIAISON_OK;
     enum liaison_code code = party_old_keys(p->batch, p->counted, e->time_ns, &keys);
 
-    if (code == LIAISON_EVIDENCE)
+    if (code == LIAISON_EVIDENCE || (code != LIAISON_OK && is_evidence(p, number)))
         return LIAISON_OK;
     if (code != LIAISON_OK)
         return code;
@@ -103,27 +117,8 @@ static enum liaison_code tell_counter(struct page *p, const Liaison__V1__LedgerE
     return LIAISON_OK;
 }
 
-static int visit_entry(void *arg, struct slice key, struct slice value)
+static int add_entry(struct page *p, struct slice value)
 {
-    struct page *p = arg;
-    const void *m;
-
-    if (p->entries->n_entries == p->rows || p->bytes > p->bytes_max ||
-        p->visited++ == ENTRIES_VISITED_MAX) {
-        p->next = be64_get(key.p);
-        return 1;
-    }
-    arena_reset(p->scratch);
-    p->code = valid_decode(&liaison__v1__ledger_entry__descriptor, value, p->scratch, &m);
-    if (p->code == LIAISON_OK && !count(p, m))
-        p->code = LIAISON_DAMAGED;
-    if (p->code != LIAISON_OK)
-        return 1;
-    if (!wanted(p, m))
-        return 0;
-    p->code = tell_counter(p, m, be64_get(key.p));
-    if (p->code != LIAISON_OK)
-        return 1;
     uint8_t *copy = arena_copy(p->arena, value);
 
     if (copy == NULL) {
@@ -135,10 +130,65 @@ static int visit_entry(void *arg, struct slice key, struct slice value)
     return 0;
 }
 
+/* What is no entry any more is shown to whoever may see every entry and asked for every one. */
+static int visit_damaged(struct page *p, uint64_t number, struct slice value)
+{
+    const Liaison__V1__EntryFilter *f = p->filter;
+
+    p->damaged = number;
+    if (!is_evidence(p, number))
+        return 1;
+    p->code = LIAISON_OK;
+    return strcmp(p->area, "any") == 0 && f->event == 0 && f->agency[0] == '\0' &&
+                   f->referral.len == 0 && f->from_ns == 0 && f->until_ns == 0
+               ? add_entry(p, value)
+               : 0;
+}
+
+static int visit_entry(void *arg, struct slice key, struct slice value)
+{
+    struct page *p = arg;
+    uint64_t number = be64_get(key.p);
+    const void *m;
+
+    if (number >= p->end)
+        return 1;
+    if (p->entries->n_entries == p->rows || p->bytes > p->bytes_max ||
+        p->visited++ == ENTRIES_VISITED_MAX) {
+        p->next = number;
+        return 1;
+    }
+    arena_reset(p->scratch);
+    p->code = valid_decode(&liaison__v1__ledger_entry__descriptor, value, p->scratch, &m);
+    if (p->code == LIAISON_OK && !count(p, m) && !is_evidence(p, number))
+        p->code = p->filter->cursor.len > 0 ? LIAISON_FIELD : LIAISON_DAMAGED;
+    if (p->code == LIAISON_MALFORMED || p->code == LIAISON_DAMAGED)
+        return visit_damaged(p, number, value);
+    if (p->code != LIAISON_OK)
+        return 1;
+    if (!wanted(p, m))
+        return 0;
+    p->code = tell_counter(p, m, number);
+    return p->code != LIAISON_OK ? 1 : add_entry(p, value);
+}
+
+/* Numbers are those of the newest log; without any it is all that the store holds. */
+static void set_range(struct page *p)
+{
+    const Liaison__V1__EntryFilter *f = p->filter;
+    uint64_t base = log_base(p->core->log), most = UINT64_MAX - base;
+
+    p->end = f->until_seq == 0 || f->until_seq > most ? UINT64_MAX : base + f->until_seq;
+    p->first = f->from_seq == 0 && f->until_seq == 0 ? 0
+               : f->from_seq > most                  ? UINT64_MAX
+                                                     : base + f->from_seq;
+}
+
 static enum liaison_code fill_page(struct batch *b, struct page *p)
 {
-    uint8_t from[8] = {0};
+    uint8_t from[8];
 
+    be64_put(from, p->first);
     if (p->filter->cursor.len == CURSOR) {
         memcpy(from, p->filter->cursor.data, sizeof from);
         p->counter = be64_get(p->filter->cursor.data + sizeof from);
@@ -214,6 +264,15 @@ static void answer_page(struct batch *b, struct call *c, struct session *s,
         c->reply = slice(NULL, 0);
 }
 
+static void damaged(struct batch *b, struct call *c, uint64_t number)
+{
+    char why[64];
+
+    snprintf(why, sizeof why, "entry %llu cannot be read as it was hashed",
+             (unsigned long long)(number - log_base(b->core->log)));
+    core_found_damage(b, c, why);
+}
+
 void entries_call(struct batch *b, struct call *c, struct session *s)
 {
     Liaison__V1__Entries entries = LIAISON__V1__ENTRIES__INIT;
@@ -245,13 +304,18 @@ void entries_call(struct batch *b, struct call *c, struct session *s)
                     : filter->limit,
         .bytes_max = b->core->settings.page_bytes,
     };
-    if (filter->agency[0] != '\0' &&
+    set_range(&p);
+    if (filter->agency[0] != '\0' && p.first == 0 &&
         (strcmp(area, "any") == 0 || concerns_area(&p, filter->agency)))
         p.counted = party_find(b->core, filter->agency);
     enum liaison_code code = fill_page(b, &p);
 
-    if (code != LIAISON_OK)
-        batch_fail(b, code == LIAISON_MALFORMED ? LIAISON_DAMAGED : code);
+    if (code == LIAISON_MALFORMED || code == LIAISON_DAMAGED)
+        damaged(b, c, p.damaged);
+    else if (code == LIAISON_FIELD) /* a peer's cursor proves nothing of the log */
+        refuse(b, c, s, code, "entries.cursor: as the page before gave it");
+    else if (code != LIAISON_OK)
+        batch_fail(b, code);
     else
         answer_page(b, c, s, &p);
 }

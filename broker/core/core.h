@@ -13,6 +13,8 @@
 
 struct core;
 
+enum { CORE_UNSIGNED_MS = 600000, CORE_UNSIGNED_ENTRIES = 100000 };
+
 struct core_settings {
     void *
         zmq; /* context; call_address(0..gates-1) are bound for the gates, call_address(gates) for main */
@@ -33,6 +35,7 @@ struct core_settings {
     struct metrics *metrics; /* shared; NULL: nothing is counted */
     struct notary *notary;   /* taken; NULL: nothing is signed, as in tests */
     struct note_policy *witnesses; /* taken; whose cosignatures are kept; NULL: nobody's */
+    uint64_t unsigned_ms, unsigned_entries; /* that may stand without a signature; 0: CORE_UNSIGNED_... */
     struct slice last_note; /* the last checkpoint of the log that a new one follows; lives as long as the core */
 };
 

@@ -92,27 +92,6 @@ struct item *item_get(struct batch *b, uint64_t number)
     return i;
 }
 
-struct item *item_find(struct batch *b, const struct party *from, struct slice id)
-{
-    uint8_t key[21];
-    struct slice number;
-
-    if (from == NULL || id.n != ID_BYTES)
-        return NULL;
-    be32_put(key, from->number);
-    key[4] = 'R';
-    memcpy(key + 5, id.p, ID_BYTES);
-    enum liaison_code code = store_get(b->tx, T_KNOWN, slice(key, sizeof key), &number);
-
-    if (code == LIAISON_NOT_FOUND)
-        return NULL;
-    if (code != LIAISON_OK || number.n != 8) {
-        batch_fail(b, code != LIAISON_OK ? code : LIAISON_DAMAGED);
-        return NULL;
-    }
-    return item_get(b, be64_get(number.p));
-}
-
 struct item *item_make(struct batch *b)
 {
     struct item *i = item_hold(b, b->next_number);

@@ -95,21 +95,36 @@ enum liaison_code log_root(struct log *l, uint64_t size, uint8_t root[HASH_BYTES
 
 /* ------------------------------------------------------------ growing */
 
+/* The newest log's row. */
+static void put_name(struct log *l, struct store_batch *tx)
+{
+    Liaison__Rows__V1__Log row = LIAISON__ROWS__V1__LOG__INIT;
+    uint8_t key[4], bytes[NOTE_NAME_MAX + sizeof l->rotated_to + 32];
+    static const uint8_t none[sizeof l->rotated_to];
+
+    be32_put(key, l->number);
+    row.first_number = l->base;
+    row.origin = l->origin;
+    if (memcmp(l->rotated_to, none, sizeof none) != 0)
+        row.rotated_to = (ProtobufCBinaryData){sizeof l->rotated_to, l->rotated_to};
+    store_put(tx, T_LOG, slice(key, sizeof key),
+              slice(bytes, liaison__rows__v1__log__pack(&row, bytes)));
+}
+
 void log_begin(struct log *l, struct store_batch *tx, struct log_batch *b, uint64_t base,
                const char *origin)
 {
-    Liaison__Rows__V1__Log row = LIAISON__ROWS__V1__LOG__INIT;
-    uint8_t key[4], bytes[NOTE_NAME_MAX + 32];
-
     l->next = (struct log_name){.number = l->number + 1, .base = base};
     snprintf(l->next.origin, sizeof l->next.origin, "%s", origin);
     b->edge = (struct merkle_edge){0};
-    be32_put(key, l->next.number);
-    row.first_number = base;
-    row.origin = l->next.origin;
-    store_put(tx, T_LOG, slice(key, sizeof key),
-              slice(bytes, liaison__rows__v1__log__pack(&row, bytes)));
     log_take_name(l, &l->next);
+    put_name(l, tx);
+}
+
+void log_rotate(struct log *l, struct store_batch *tx, const uint8_t public_key[32])
+{
+    memcpy(l->rotated_to, public_key, sizeof l->rotated_to);
+    put_name(l, tx);
 }
 
 void log_batch_begin(struct log *l, struct log_batch *b)
@@ -120,6 +135,7 @@ void log_batch_begin(struct log *l, struct log_batch *b)
                                   .base = l->base,
                                   .first_index = merkle_stored_count(l->edge.size)};
     memcpy(l->before.origin, l->origin, sizeof l->origin);
+    memcpy(l->before.rotated_to, l->rotated_to, sizeof l->rotated_to);
 }
 
 static bool fresh_room(struct log *l, size_t n)
@@ -219,4 +235,5 @@ void log_undone(struct log *l)
 {
     if (l->number != l->before.number)
         log_take_name(l, &l->before);
+    memcpy(l->rotated_to, l->before.rotated_to, sizeof l->rotated_to);
 }

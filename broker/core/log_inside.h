@@ -14,6 +14,7 @@ struct log_name {
     uint64_t base;
     uint64_t first_index;
     char origin[NOTE_NAME_MAX + 1];
+    uint8_t rotated_to[32];
 };
 
 struct log {
@@ -23,6 +24,7 @@ struct log {
     uint32_t number;
     uint64_t base;
     char origin[NOTE_NAME_MAX + 1];
+    uint8_t rotated_to[32];       /* all zero: to none */
     struct merkle_edge edge;      /* as committed */
     struct log_name before, next; /* of the batch in hand: what it began with, and the log it begins */
     uint8_t (*fresh)[HASH_BYTES]; /* of the batch in hand */

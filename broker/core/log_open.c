@@ -15,6 +15,7 @@ void log_take_name(struct log *l, const struct log_name *n)
     l->number = n->number;
     l->base = n->base;
     memcpy(l->origin, n->origin, sizeof l->origin);
+    memcpy(l->rotated_to, n->rotated_to, sizeof l->rotated_to);
     memset(l->cache, 0, sizeof l->cache);
     l->scrubbed = 0;
 }
@@ -32,6 +33,11 @@ uint64_t log_base(const struct log *l)
 const char *log_origin(const struct log *l)
 {
     return l->origin;
+}
+
+const uint8_t *log_rotated_to(const struct log *l)
+{
+    return l->rotated_to;
 }
 
 uint64_t log_size(const struct log *l)
@@ -66,8 +72,11 @@ static int name_row(void *arg, struct slice key, struct slice value)
     if (n->code == LIAISON_OK) {
         const Liaison__Rows__V1__Log *row = m;
 
-        if (key.n != 4 || strlen(row->origin) > NOTE_NAME_MAX)
+        if (key.n != 4 || strlen(row->origin) > NOTE_NAME_MAX ||
+            (row->rotated_to.len != 0 && row->rotated_to.len != sizeof name.rotated_to))
             n->code = LIAISON_DAMAGED;
+        else if (row->rotated_to.len != 0)
+            memcpy(name.rotated_to, row->rotated_to.data, sizeof name.rotated_to);
         name.number = key.n == 4 ? be32_get(key.p) : 0;
         name.base = row->first_number;
         snprintf(name.origin, sizeof name.origin, "%s", row->origin);
@@ -139,8 +148,16 @@ static enum liaison_code check_tree(struct log *l, const struct store_head *head
         return LIAISON_OK;
     }
     code = merkle_edge_load(log_read, l, size, &edge);
+    if (code == LIAISON_DAMAGED) {
+        *sound = false;
+        snprintf(why, why_len,
+                 "a hash on the edge of the tree of %llu entries is missing",
+                 (unsigned long long)size);
+        return LIAISON_OK;
+    }
     if (code != LIAISON_OK)
         return code;
+    l->edge = edge;
     merkle_edge_root(l->hash, &edge, root);
     *sound = memcmp(root, head->root, sizeof root) == 0;
     if (!*sound)
@@ -148,8 +165,6 @@ static enum liaison_code check_tree(struct log *l, const struct store_head *head
                  "the stored hashes of %llu entries do not lead to the root "
                  "that was committed with them",
                  (unsigned long long)size);
-    else
-        l->edge = edge;
     return LIAISON_OK;
 }
 
@@ -195,20 +210,51 @@ static int walk_row(void *arg, struct slice key, struct slice value)
     return w->wrong != NULL;
 }
 
+/* Every subtree that this leaf completes has the hash of its halves. */
+static enum liaison_code compare_subtrees(struct log *l, uint64_t leaf, bool *same)
+{
+    uint8_t node[HASH_BYTES], left[HASH_BYTES], right[HASH_BYTES];
+    enum liaison_code code = LIAISON_OK;
+
+    *same = true;
+    for (unsigned level = 1;
+         *same && code == LIAISON_OK && (leaf >> (level - 1) & 1) != 0; level++) {
+        uint64_t n = leaf >> level;
+
+        if ((code = log_read(l, merkle_stored_index(level, n), node)) != LIAISON_OK ||
+            (code = log_read(l, merkle_stored_index(level - 1, 2 * n), left)) !=
+                LIAISON_OK ||
+            (code = log_read(l, merkle_stored_index(level - 1, 2 * n + 1), right)) !=
+                LIAISON_OK)
+            return code;
+        merkle_node(l->hash, left, right, left);
+        *same = memcmp(node, left, sizeof node) == 0;
+    }
+    return code;
+}
+
 /* The first leaf that is not the one stored counts, whatever else is wrong further on. */
 static enum liaison_code compare_leaves(struct walk *w)
 {
     uint8_t stored[HASH_BYTES];
+    bool same;
 
     for (uint64_t n = w->from; n < w->number; n++) {
         enum liaison_code code =
             log_read(w->log, merkle_stored_index(0, n - w->log->base), stored);
 
-        if (code != LIAISON_OK)
+        if (code == LIAISON_OK)
+            code = compare_subtrees(w->log, n - w->log->base, &same);
+        if (code != LIAISON_OK) {
+            w->number = n;
             return code;
+        }
         if (memcmp(stored, w->leaves[n - w->from], sizeof stored) != 0) {
             w->number = n;
             w->wrong = "is not what was hashed";
+        } else if (!same) {
+            w->number = n;
+            w->wrong = "completes a subtree whose stored hash is not that of its halves";
         }
     }
     return LIAISON_OK;

@@ -8,16 +8,16 @@
 #include "proto/err.h"
 
 enum {
-    START_MS = 10000,          /* for the notary's first answer */
-    UNSIGNED_MS = 600000,      /* that entries may stand without a signature */
-    UNSIGNED_ENTRIES = 100000, /* the same */
-    LOOKED_AT = 10080,         /* checkpoints, at start */
+    START_MS = 10000,  /* for the notary's first answer */
+    LOOKED_AT = 10080, /* checkpoints, at start */
     SPACED_MS = 60000, /* of checkpoints that nobody cosigned, one in this time is kept */
 };
 
 struct notes {
     struct notary *notary; /* NULL: there is none, or it has ended */
     struct note_key key;
+    uint8_t *rotation; /* to that key, if no entry holds it yet */
+    size_t rotation_len;
     bool begin;           /* the notary's log is the one after the store's */
     bool asked;           /* an answer is due */
     uint64_t signed_size; /* what the notary signed last */
@@ -63,24 +63,46 @@ static uint32_t number_of(const char *origin)
     return slash == NULL || *end != '\0' || n > UINT32_MAX ? 0 : (uint32_t)n;
 }
 
+/* Up to the number that an origin ends in both say the same. */
+static bool same_broker(const char *a, const char *b)
+{
+    const char *end_a = strrchr(a, '/'), *end_b = strrchr(b, '/');
+
+    return end_a != NULL && end_b != NULL && end_a - a == end_b - b &&
+           strncmp(a, b, (size_t)(end_a - a)) == 0;
+}
+
+/* The notary's key may be of the log after the store's, which then begins: the first one by itself, another one only behind the
+ * last checkpoint of the one before. */
+static bool may_begin(const struct core *c, const struct notary_status *s)
+{
+    return number_of(s->key.name) == log_number(c->log) + 1 && s->size == 0 &&
+           (log_number(c->log) == 0 || same_broker(s->key.name, log_origin(c->log)));
+}
+
 /* The notary's high-water must be of this log, and this log must contain it. */
 static enum liaison_code compare(struct core *c, const struct notary_status *s,
                                  bool *sound, char *why, size_t why_len)
 {
     uint8_t root[HASH_BYTES];
-    uint32_t n = number_of(s->key.name);
 
-    if (n == log_number(c->log) + 1 && s->size == 0) {
+    if (may_begin(c, s)) {
         c->notes->begin = true;
-        return LIAISON_OK;
+        if (log_number(c->log) == 0 || c->settings.last_note.n > 0)
+            return LIAISON_OK;
+        snprintf(why, why_len,
+                 "the notary's key is of log %s, which is to follow the store's log %s: "
+                 "start with --new-log NOTE, as before",
+                 s->key.name, log_origin(c->log));
+        return LIAISON_CONFIG;
     }
     if (strcmp(s->key.name, log_origin(c->log)) != 0) {
         snprintf(why, why_len, "the notary's key is of log %s, the store's log is %s",
                  s->key.name, log_number(c->log) == 0 ? "not begun" : log_origin(c->log));
         return LIAISON_CONFIG;
     }
-    if (!s->has_state)
-        return LIAISON_OK; /* it signs nothing, and says so */
+    if (!s->has_state || c->evidence)
+        return LIAISON_OK; /* it signs nothing, and says so; or that it is not sound is known */
     enum liaison_code code =
         s->size > log_size(c->log) ? LIAISON_FIELD : log_root(c->log, s->size, root);
 
@@ -132,6 +154,8 @@ static enum liaison_code load_newest(struct core *c, bool *sound, char *why,
     if (code != LIAISON_OK || !k.found)
         return code;
     c->notes->spaced_ms = mono_ms();
+    if (c->evidence)
+        return LIAISON_OK;
     if (note_parse(slice(c->notes->newest, c->notes->newest_len), &note) != LIAISON_OK ||
         checkpoint_parse(note.text, &is) != LIAISON_OK || is.size > log_size(c->log) ||
         log_root(c->log, is.size, root) != LIAISON_OK ||
@@ -178,6 +202,52 @@ static enum liaison_code load_witnessed(struct core *c)
                            note_key_of(c, UINT64_MAX, high), LOOKED_AT, witnessed_row, c);
 }
 
+/* ------------------------------------------------------------ rotation */
+
+/* Fetches the rotation that no entry of the log holds yet. */
+static enum liaison_code load_rotation(struct core *c)
+{
+    struct notes *n = c->notes;
+    enum liaison_code code;
+
+    if (memcmp(log_rotated_to(c->log), n->key.public, sizeof n->key.public) == 0)
+        return LIAISON_OK;
+    if ((code = notary_ask_rotation(n->notary)) != LIAISON_OK ||
+        (code = notary_wait(n->notary, START_MS, &n->answer)) != LIAISON_OK ||
+        n->answer.note_len == 0)
+        return code;
+    n->rotation = malloc(n->answer.note_len);
+    if (n->rotation == NULL)
+        return LIAISON_MEMORY;
+    memcpy(n->rotation, n->answer.note, n->answer.note_len);
+    n->rotation_len = n->answer.note_len;
+    return LIAISON_OK;
+}
+
+bool notes_rotation_due(const struct core *c)
+{
+    return c->notes->rotation != NULL;
+}
+
+void notes_rotate(struct batch *b)
+{
+    struct notes *n = b->core->notes;
+    struct party *self = broker_party(b);
+    struct recorded made;
+    struct ledger_fact f = {.event = LIAISON__V1__EVENT__EVENT_KEY_ROTATE,
+                            .operation = LIAISON__V1__OPERATION__OPERATION_NONE,
+                            .note = slice(n->rotation, n->rotation_len)};
+
+    if (self == NULL)
+        return;
+    if (!record(b, &f, self, NULL, NULL, false, &made))
+        batch_fail(b, LIAISON_MEMORY);
+    else
+        log_rotate(b->core->log, b->tx, n->key.public);
+}
+
+/* ------------------------------------------------------------ both together */
+
 enum liaison_code notes_open(struct core *c, bool *sound, char *why, size_t why_len)
 {
     struct notes *n = calloc(1, sizeof *n);
@@ -217,6 +287,8 @@ enum liaison_code notes_open(struct core *c, bool *sound, char *why, size_t why_
     }
     if (code == LIAISON_OK && !n->begin)
         code = load_witnessed(c);
+    if (code == LIAISON_OK)
+        code = load_rotation(c);
     if (log_size(c->log) > n->size)
         n->unsigned_ms = mono_ms();
     return code;
@@ -227,6 +299,7 @@ void notes_free(struct notes *n)
     if (n == NULL)
         return;
     notary_free(n->notary);
+    free(n->rotation);
     free(n->newest);
     free(n);
 }
@@ -300,7 +373,7 @@ void notes_hear(struct core *c)
 {
     struct notes *n = c->notes;
 
-    if (n->notary == NULL || !n->asked)
+    if (n->notary == NULL)
         return;
     enum liaison_code code = notary_answer(n->notary, &n->answer);
 
@@ -388,6 +461,18 @@ static void kept(struct core *c)
     metrics_set(c->settings.metrics, METRIC_SIGNED, n->size);
 }
 
+/* Once the log's row says so, an entry holds the rotation. */
+static void rotation_kept(struct core *c)
+{
+    struct notes *n = c->notes;
+
+    if (n->rotation == NULL ||
+        memcmp(log_rotated_to(c->log), n->key.public, sizeof n->key.public) != 0)
+        return;
+    free(n->rotation);
+    n->rotation = NULL;
+}
+
 void notes_committed(struct batch *b, struct call **pushes)
 {
     struct core *c = b->core;
@@ -401,6 +486,7 @@ void notes_committed(struct batch *b, struct call **pushes)
         n->unsigned_ms = mono_ms();
     metrics_set(c->settings.metrics, METRIC_UNSIGNED, log_size(c->log) - n->size);
     n->begin = n->begin && log_size(c->log) == 0;
+    rotation_kept(c);
     ask(c);
 }
 
@@ -412,8 +498,9 @@ bool notes_pending(const struct notes *n)
 bool notes_overdue(const struct core *c)
 {
     struct notes *n = c->notes;
-    bool late = n->unsigned_ms != 0 && (mono_ms() - n->unsigned_ms > UNSIGNED_MS ||
-                                        log_size(c->log) - n->size > UNSIGNED_ENTRIES);
+    const struct core_settings *s = &c->settings;
+    bool late = n->unsigned_ms != 0 && (mono_ms() - n->unsigned_ms > s->unsigned_ms ||
+                                        log_size(c->log) - n->size > s->unsigned_entries);
 
     if (late && !n->overdue)
         log_error("notary.overdue", "signed=%llu entries=%llu what=\"%s\"",

@@ -4,6 +4,14 @@
 
 enum { PROOFS_MAX = 1024, HASHES_MAX = 1024 };
 
+static void failed(struct batch *b, struct call *c, enum liaison_code code)
+{
+    if (code == LIAISON_DAMAGED)
+        core_found_damage(b, c, "a hash that was stored is missing");
+    else
+        batch_fail(b, code);
+}
+
 static bool fill_inclusions(struct batch *b, struct call *c, const Liaison__V1__Prove *p,
                             uint64_t size, Liaison__V1__Proof *proof)
 {
@@ -23,7 +31,7 @@ static bool fill_inclusions(struct batch *b, struct call *c, const Liaison__V1__
             return false;
         }
         if (code != LIAISON_OK)
-            return batch_fail(b, code), false;
+            return failed(b, c, code), false;
         proof->inclusions[proof->n_inclusions++] = &rows[i];
     }
     return true;
@@ -54,7 +62,7 @@ void prove_call(struct batch *b, struct call *c, struct session *s)
         prove_growth(b->core, c->arena, p->old_size, size, &proof.consistency);
 
     if (code != LIAISON_OK) {
-        batch_fail(b, code);
+        failed(b, c, code);
         return;
     }
     f.body_case = LIAISON__V1__FRAME__BODY_PROOF;
@@ -87,7 +95,7 @@ void hashes_call(struct batch *b, struct call *c, struct session *s)
                      page.hashes.data + i * HASH_BYTES);
 
         if (code != LIAISON_OK) {
-            batch_fail(b, code);
+            failed(b, c, code);
             return;
         }
         page.hashes.len += HASH_BYTES;
@@ -95,30 +103,4 @@ void hashes_call(struct batch *b, struct call *c, struct session *s)
     f.body_case = LIAISON__V1__FRAME__BODY_HASH_PAGE;
     f.hash_page = &page;
     core_answer(b, c, &f);
-}
-
-void rule_text_call(struct batch *b, struct call *c, struct session *s)
-{
-    Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
-    Liaison__V1__RuleText r = *c->frame->rule_text;
-    struct slice text;
-
-    (void)s;
-    if (c->code != LIAISON_OK || r.rule_set.len != HASH_BYTES || r.text.len != 0) {
-        core_error(b, c, c->code != LIAISON_OK ? c->code : LIAISON_FIELD, c->why);
-        return;
-    }
-    enum liaison_code code = store_get(b->tx, T_RULES, binary_slice(r.rule_set), &text);
-
-    if (code == LIAISON_NOT_FOUND) {
-        core_error(b, c, code, "no rules with that hash were ever in force here");
-        return;
-    }
-    r.text = (ProtobufCBinaryData){text.n, (uint8_t *)(uintptr_t)text.p};
-    f.body_case = LIAISON__V1__FRAME__BODY_RULE_TEXT_PAGE;
-    f.rule_text_page = &r;
-    if (code != LIAISON_OK)
-        batch_fail(b, code);
-    else
-        core_answer(b, c, &f);
 }

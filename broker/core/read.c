@@ -226,6 +226,16 @@ static size_t page_rows(const struct core *c, uint32_t wanted)
     return wanted == 0 || wanted > c->settings.page ? c->settings.page : wanted;
 }
 
+/* An index only leads: whose referral it is the referral says. */
+static bool leads_to(const struct visit *v, const struct visited *row,
+                     const struct session *s, const struct item *i)
+{
+    return i != NULL && (v->number_is_value ? i->row.from == s->party->number &&
+                                                  slice_equal(binary_slice(i->row.id),
+                                                              slice(row->key, ID_BYTES))
+                                            : i->row.to == s->party->number);
+}
+
 /* Puts the visited referrals on the page until it is full; *taken is how many were looked at. */
 static bool fill_cards(struct batch *b, struct call *c, struct session *s,
                        const struct visit *v, Liaison__V1__Cards *page, size_t *taken)
@@ -236,10 +246,16 @@ static bool fill_cards(struct batch *b, struct call *c, struct session *s,
     for (*taken = 0;
          *taken < v->n && page->n_cards < rows && bytes < b->core->settings.page_bytes;
          (*taken)++) {
-        struct item *i = item_get(b, v->rows[*taken].number);
+        struct item *i = index_item(b, v->rows[*taken].number);
 
-        if (i == NULL)
+        if (i == NULL && b->failed != LIAISON_OK)
             return false;
+        if (!leads_to(v, &v->rows[*taken], s, i)) {
+            log_error("index.wrong", "referral=%llu what=\"%s\"",
+                      (unsigned long long)v->rows[*taken].number,
+                      "a box lists what is not in it: it is passed over");
+            continue;
+        }
         if (item_erased(i) ||
             (!l->finished && referral_finished((Liaison__V1__State)i->row.state)))
             continue;

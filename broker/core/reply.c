@@ -51,6 +51,13 @@ void core_error(struct batch *b, struct call *c, enum liaison_code code, const c
     core_answer(b, c, &f);
 }
 
+void core_found_damage(struct batch *b, struct call *c, const char *why)
+{
+    if (!b->core->evidence)
+        core_evidence(b->core, why);
+    core_error(b, c, LIAISON_EVIDENCE, why);
+}
+
 Liaison__V1__Rule **rules_named(struct arena *a, const struct rules_decision *d,
                                 size_t *n)
 {

@@ -1,5 +1,7 @@
 #pragma once
 /* What the files of this room share: the core, one batch of it, and the referrals the batch has in hand. */
+#include <time.h>
+
 #include "broker/core/call.h"
 #include "broker/core/core.h"
 #include "broker/core/log.h"
@@ -12,7 +14,7 @@
 #include "broker/ledger/ledger.h"
 #include "broker/referral/referral.h"
 
-extern const struct store_table TABLES[T__COUNT]; /* core.c */
+extern const struct store_table TABLES[T__COUNT]; /* open.c */
 
 /* Somebody the ledger counts. Lives as long as the core. */
 struct party {
@@ -66,9 +68,12 @@ struct core {
     struct notes *notes;
     struct ledger_clock clock;
     bool step_told; /* an entry says that the clock is held */
+    bool held_said; /* the log does */
     struct summaries summaries;
     bool evidence;          /* the log is not what was signed: nothing is written or signed, only auditors are served */
+    uint64_t replayed;      /* the last referral that was compared with its entries */
     uint64_t scrubbed_ms;   /* monotonic: when entries were last hashed again */
+    uint64_t indexed;       /* the referral whose index is looked at next */
     uint64_t time_ns;       /* of the last entry */
     uint64_t next_number;   /* of referrals */
     uint8_t rule_set[32];
@@ -121,6 +126,7 @@ struct batch {
     uint64_t seq; /* number of the next entry in the store; its place in the log is log_base() less */
     struct log_batch tree;
     bool note;    /* a checkpoint is in the transaction */
+    bool mends;   /* an index is put right in it */
     bool turns_key; /* something is erased: the key file's key is replaced with the commit */
     bool stepped; /* the wall clock has, and no entry says so yet */
     struct summaries summaries;
@@ -139,6 +145,44 @@ static inline struct slice binary_slice(ProtobufCBinaryData b)
 {
     return slice(b.data, b.len);
 }
+
+/* ------------------------------------------------------------ core.c */
+
+uint64_t core_clock_ns(clockid_t which);
+
+/* Releases a chain of calls with all that they hold. */
+void core_free_chain(struct call *c);
+
+/* ------------------------------------------------------------ handle.c */
+
+/* Does what one call asks; its answer, if there is one, lies in it until the commit. */
+void core_handle(struct batch *b, struct call *c);
+
+/* Does it if it is a call that never leaves an entry, and says so. */
+bool core_handle_proof(struct batch *b, struct call *c);
+
+/* ------------------------------------------------------------ batch.c */
+
+/* Opens a transaction for entries of this moment; `full`: on the reserve. Errors: as store_begin(). */
+MUST_CHECK
+enum liaison_code batch_begin(struct core *core, struct arena *arena, bool full,
+                              struct batch *b);
+
+/* After LIAISON_OK all of it is durable and may be told. Otherwise batch_undo() is due. */
+MUST_CHECK
+enum liaison_code batch_commit(struct batch *b);
+
+/* Takes the batch back in memory, as the store has. */
+void batch_undo(struct batch *b);
+
+/* Handles the calls, commits and answers. What finds no room is tried again on the reserve, where only reads, denials and their
+ * entries go. *more: deliveries wait still. Takes calls. Errors: what ends the process. */
+MUST_CHECK
+enum liaison_code batch_run(struct core *core, struct arena *arena, struct call *calls,
+                            bool *more);
+
+/* Sends a chain to its gates, each gate's part as one message, in order. Takes the chain. */
+void core_send(struct core *core, struct call *chain);
 
 /* ------------------------------------------------------------ party.c */
 
@@ -174,9 +218,6 @@ enum liaison_code party_old_keys(struct batch *b, const struct party *p, uint64_
 /* The referral of that number, from the batch or the store. NULL: damaged or out of memory, and the batch has failed. */
 struct item *item_get(struct batch *b, uint64_t number);
 
-/* The referral that (from, id) names, or NULL: there is none, or b->failed says more. */
-struct item *item_find(struct batch *b, const struct party *from, struct slice id);
-
 /* A new one with fresh keys; the caller fills the row. NULL when memory is out. */
 struct item *item_make(struct batch *b);
 
@@ -210,6 +251,26 @@ void item_put_action(struct batch *b, struct item *i, uint32_t version,
 MUST_CHECK
 enum liaison_code item_get_action(struct batch *b, struct item *i, uint32_t version,
                                   const Liaison__V1__SignedAction **out);
+
+/* ------------------------------------------------------------ index.c */
+
+enum { INDEX_KNOWN_BYTES = 5 + ID_BYTES, INDEX_INBOX_BYTES = 12 };
+
+/* Keys of T_KNOWN and T_INBOX. */
+struct slice index_known_key(uint32_t from, struct slice id, uint8_t key[INDEX_KNOWN_BYTES]);
+struct slice index_inbox_key(uint32_t to, uint64_t number, uint8_t key[INDEX_INBOX_BYTES]);
+
+/* Both rows of a new referral. */
+void index_put(struct batch *b, const struct item *i);
+
+/* The referral that (from, id) names, or NULL: there is none, or b->failed says more. A row that leads elsewhere is made again. */
+struct item *item_find(struct batch *b, const struct party *from, struct slice id);
+
+/* The referral that an index says. NULL: there is none of that number, and nothing has failed; or b->failed says more. */
+struct item *index_item(struct batch *b, uint64_t number);
+
+/* Compares the indexes with at most n referrals from a number on, and puts right what is wrong. Returns where to go on. */
+uint64_t index_look(struct batch *b, uint64_t from, size_t n);
 
 /* ------------------------------------------------------------ groups.c */
 
@@ -323,7 +384,11 @@ handler submit_call, check_call;                            /* submit.c */
 handler act_call;                                           /* act.c */
 handler list_call, open_call, history_call, directory_call; /* read.c */
 handler entries_call;                                       /* audit.c */
-handler prove_call, hashes_call, rule_text_call; /* prove.c */
+handler prove_call, hashes_call; /* prove.c */
+
+/* Puts the rules in force, the whole text and each rule, where they stay: whoever reads entries later wants those they cite. */
+void kept_rules_keep(struct batch *b); /* kept_rules.c */
+handler rule_text_call;
 handler cosign_call;                                        /* cosign.c */
 handler summarize_call;                                     /* summary.c */
 handler grant_call, ack_call;                               /* mail.c */
@@ -391,8 +456,9 @@ struct party *broker_party(struct batch *b);
 /* ------------------------------------------------------------ notes.c */
 
 /* Asks the notary what it has signed, and whether the store is of the same mind: if it is not, why says so and *sound is false.
- * A notary whose key is of the log after the store's begins that one. Gives: c->notes.
- * Errors: LIAISON_CONFIG (the key is another log's), LIAISON_IO, LIAISON_TIMEOUT, LIAISON_DAMAGED, LIAISON_MEMORY. */
+ * A notary whose key is of the log after the store's begins that one, behind settings.last_note if it is not the first.
+ * Of a log that is evidence already nothing more is asked. Gives: c->notes.
+ * Errors: LIAISON_CONFIG (the key is another log's, or there is no last_note), LIAISON_IO, LIAISON_TIMEOUT, LIAISON_DAMAGED, LIAISON_MEMORY. */
 MUST_CHECK
 enum liaison_code notes_open(struct core *c, bool *sound, char *why, size_t why_len);
 void notes_free(struct notes *n); /* NULL is harmless */
@@ -405,6 +471,10 @@ bool notes_begin_due(const struct core *c);
 
 /* Begins it: its row, and the entry that names the last checkpoint of the one before. */
 void notes_begin(struct batch *b);
+
+/* True if no entry of the log says yet that its key was rotated to the one it has; puts that entry. */
+bool notes_rotation_due(const struct core *c);
+void notes_rotate(struct batch *b);
 
 /* Takes the notary's answer, if there is one. What it refuses to sign is evidence. */
 void notes_hear(struct core *c);
@@ -461,6 +531,11 @@ enum liaison_code summary_open(struct core *c);
 /* At the end of a batch: writes a summary if one is due. */
 void summary_if_due(struct batch *b);
 
+/* ------------------------------------------------------------ replay.c */
+
+/* Compares the next few referrals with what their entries come to, over and over again; changes nothing. Resets the arena. */
+void replay_some(struct core *c, struct arena *arena);
+
 /* ------------------------------------------------------------ tend.c */
 
 /* Every few seconds: frees what dead readers of the store held, and says who holds too much. */
@@ -470,3 +545,6 @@ void tend(struct core *c);
 
 /* From now on nothing is written or signed. */
 void core_evidence(struct core *c, const char *why);
+
+/* A call has met what cannot be read as it was hashed: from now on the log is evidence, and the call is told so. */
+void core_found_damage(struct batch *b, struct call *c, const char *why);

@@ -159,21 +159,6 @@ static void fill_row(struct batch *b, struct call *c, struct session *s,
     row->keep = (char *)j->decision.keep;
 }
 
-static void put_known(struct batch *b, struct session *s, struct party *to,
-                      const struct item *i)
-{
-    uint8_t known[21], number[8], inbox[12];
-
-    be64_put(number, i->number);
-    be32_put(known, s->party->number);
-    known[4] = 'R';
-    memcpy(known + 5, i->row.id.data, ID_BYTES);
-    be32_put(inbox, to->number);
-    memcpy(inbox + 4, number, sizeof number);
-    store_put(b->tx, T_KNOWN, slice(known, sizeof known), slice(number, sizeof number));
-    store_put(b->tx, T_INBOX, slice(inbox, sizeof inbox), slice(NULL, 0));
-}
-
 static bool record_submit(struct batch *b, struct call *c, struct session *s,
                           const struct judged *j, struct item *i, struct party *to,
                           struct recorded *made)
@@ -218,7 +203,7 @@ static void take(struct batch *b, struct call *c, struct session *s, struct judg
     fill_row(b, c, s, j, i, to);
     i->referral = kept;
     i->envelope = j->e;
-    put_known(b, s, to, i);
+    index_put(b, i);
     item_put_body(b, i, kept, c->signer);
     if (!record_submit(b, c, s, j, i, to, &made))
         return;

@@ -17,6 +17,7 @@ enum table {
     T_HASH,   /* log u32, index u64 -> stored hashes from that index on, 32 bytes each; a log */
     T_NOTE,   /* log u32, size u64 -> signed checkpoint with cosignatures */
     T_RULES,  /* SHA-256 -> exact text of a rule set */
+    T_RULE,   /* SHA-256 of a rule set, id of a rule in it -> Rule */
     T_GROUP,  /* table u8, number >> 8 u64 -> a wrapped key of 256 others' keys; and the key file's epoch: groups.c */
     T__COUNT
 };

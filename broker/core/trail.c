@@ -126,6 +126,8 @@ static bool all_about(struct batch *b, const struct item *i, const struct trail 
     for (size_t n = 0; n < t->n; n++) {
         struct slice entry;
 
+        if (n > 0 && be64_get(t->seqs + 8 * n) <= be64_get(t->seqs + 8 * (n - 1)))
+            return false; /* one twice hides another */
         if (store_get(b->tx, T_ENTRY, slice(t->seqs + 8 * n, 8), &entry) != LIAISON_OK ||
             valid_decode(&liaison__v1__ledger_entry__descriptor, entry, b->arena, &e) !=
                 LIAISON_OK ||

@@ -135,3 +135,90 @@ enum liaison_code verify_store(const char *url, const struct store_settings *set
     hash_free(w.hash);
     return code;
 }
+
+/* ------------------------------------------------------------ the newest log alone */
+
+static enum liaison_code hash_all(struct log *l, struct verify_log *out)
+{
+    enum { AT_ONCE = 4096 };
+    uint64_t bad = 0;
+    enum liaison_code code = LIAISON_OK;
+
+    for (uint64_t n = 0; n < log_size(l) && code == LIAISON_OK; n += AT_ONCE)
+        code = log_scrub(l, AT_ONCE, &bad);
+    if (code != LIAISON_DAMAGED)
+        return code;
+    out->sound = false;
+    snprintf(out->why, sizeof out->why, "entry %" PRIu64 " is not what was hashed", bad);
+    return LIAISON_OK;
+}
+
+static enum liaison_code compare(struct log *l, const struct checkpoint *known,
+                                 struct verify_log *out)
+{
+    uint8_t root[HASH_BYTES];
+    enum liaison_code code = LIAISON_OK;
+
+    if (known->size > log_size(l)) {
+        out->sound = false;
+        snprintf(out->why, sizeof out->why,
+                 "a checkpoint of %" PRIu64
+                 " entries has been signed, the store holds %" PRIu64
+                 ": it was rolled back, or its end was cut off",
+                 known->size, log_size(l));
+        return code;
+    }
+    code = log_root(l, known->size, root);
+    if (code == LIAISON_OK && memcmp(root, known->root, sizeof root) != 0) {
+        out->sound = false;
+        snprintf(out->why, sizeof out->why,
+                 "the first %" PRIu64 " entries are not those that were signed",
+                 known->size);
+    }
+    return code;
+}
+
+static enum liaison_code judge_log(struct log *l, const struct checkpoint *known,
+                                   size_t n, struct verify_log *out)
+{
+    enum liaison_code code = LIAISON_OK;
+
+    out->number = log_number(l);
+    out->size = log_size(l);
+    snprintf(out->origin, sizeof out->origin, "%s", log_origin(l));
+    if (out->sound)
+        code = hash_all(l, out);
+    for (size_t i = 0; i < n && out->sound && code == LIAISON_OK; i++)
+        if (strcmp(known[i].origin, out->origin) == 0)
+            code = compare(l, &known[i], out);
+    return code;
+}
+
+enum liaison_code verify_log(const char *url, const struct store_settings *settings,
+                             const struct checkpoint *known, size_t n,
+                             struct verify_log *out, char *why, size_t why_len)
+{
+    struct store *s = NULL;
+    struct hash *h = hash_new();
+    struct log *l = NULL;
+    struct store_head head;
+    bool fresh;
+    enum liaison_code code = LIAISON_MEMORY;
+
+    *out = (struct verify_log){.sound = true};
+    snprintf(why, why_len, "%s", err_text(code));
+    if (h != NULL)
+        code = store_open(url, TABLES, T__COUNT, settings, &s, &fresh, why, why_len);
+    if (code == LIAISON_OK)
+        code = store_head(s, &head);
+    if (code == LIAISON_OK)
+        code = log_open(s, h, &head, &l, &out->sound, out->why, sizeof out->why);
+    if (code == LIAISON_OK)
+        code = judge_log(l, known, n, out);
+    if (code != LIAISON_OK && s != NULL)
+        snprintf(why, why_len, "the store cannot be read: %s", err_text(code));
+    log_free(l);
+    store_close(s);
+    hash_free(h);
+    return code;
+}

@@ -21,3 +21,18 @@ struct verify_found {
 MUST_CHECK
 enum liaison_code verify_store(const char *url, const struct store_settings *settings, struct verify_found *out,
                                char *why, size_t why_len);
+
+/* What the newest log of a store is, held against what others know of it. Plain bytes, so that one process can tell another. */
+struct verify_log {
+    uint32_t number; /* 0: there is no log */
+    char origin[NOTE_NAME_MAX + 1];
+    uint64_t size;
+    bool sound; /* every entry and hash is as it was committed, and each checkpoint given is of this log */
+    char why[256];
+};
+
+/* Hashes all of the newest log again and compares it with n checkpoints of it. LIAISON_OK whatever it finds.
+ * On error `why` is a sentence. Errors: those of store_open, log_open and store_scan. */
+MUST_CHECK
+enum liaison_code verify_log(const char *url, const struct store_settings *settings, const struct checkpoint *known, size_t n,
+                             struct verify_log *out, char *why, size_t why_len);

@@ -175,6 +175,26 @@ static enum liaison_code renew(const struct notary_settings *s, struct desk *d, 
     return code == LIAISON_OK ? keys_make(s->key_file, s->origin, why, why_len) : code;
 }
 
+enum liaison_code notary_renewal(const struct notary_settings *s, bool *begun, char *why,
+                                 size_t why_len)
+{
+    struct file_user user;
+    struct water w;
+    struct hash *h = hash_new();
+
+    *begun = false;
+    enum liaison_code code =
+        h == NULL ? LIAISON_MEMORY : file_user_find(s->user, &user, why, why_len);
+
+    if (code == LIAISON_OK) {
+        file_user_enter(&user);
+        code = water_look(h, s->state_file, s->origin, &w, begun, why, why_len);
+        file_user_leave(&user);
+    }
+    hash_free(h);
+    return code;
+}
+
 enum liaison_code notary_renew(const struct notary_settings *s, char *why, size_t why_len)
 {
     struct desk d;

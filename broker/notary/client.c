@@ -76,14 +76,12 @@ enum liaison_code notary_answer(struct notary *n, struct notary_answer *out)
 
     if (n->ended)
         return LIAISON_IO;
-    if (!n->waiting)
-        return LIAISON_BUSY;
     do
         got = recv(n->fd, message, sizeof message, MSG_DONTWAIT);
     while (got < 0 && errno == EINTR);
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
         return LIAISON_BUSY;
-    if (got < 0 || !wire_get_answer(slice(message, (size_t)got), out)) {
+    if (got < 0 || !n->waiting || !wire_get_answer(slice(message, (size_t)got), out)) {
         n->ended = true;
         return LIAISON_IO;
     }

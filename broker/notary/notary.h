@@ -85,7 +85,8 @@ enum liaison_code notary_ask_sign(struct notary *n, const struct notary_tree *t)
 MUST_CHECK
 enum liaison_code notary_ask_rotation(struct notary *n);
 
-/* The answer, if it has come. Errors: LIAISON_BUSY (not yet), LIAISON_IO (the notary has ended, or spoke nonsense). */
+/* The answer, if it has come. Errors: LIAISON_BUSY (not yet, or nothing was asked), LIAISON_IO (the notary has ended, or spoke
+ * nonsense, or unasked). */
 MUST_CHECK
 enum liaison_code notary_answer(struct notary *n, struct notary_answer *out);
 
@@ -121,6 +122,10 @@ enum liaison_code notary_rotate(const struct notary_settings *s, uint8_t *rotati
  * LIAISON_CONFIG also if there is no key yet. */
 MUST_CHECK
 enum liaison_code notary_look(const struct notary_settings *s, struct notary_status *out, char *why, size_t why_len);
+
+/* True in *begun if notary_renew() under s->origin was begun, and perhaps done. Changes nothing. Errors: as notary_look(). */
+MUST_CHECK
+enum liaison_code notary_renewal(const struct notary_settings *s, bool *begun, char *why, size_t why_len);
 
 /* `liaisond run --new-log`: puts key and high-water of the old log aside (.old) and makes new ones under `origin`, at
  * size 0. Killed at any point, a second call finishes it; until then nothing can be signed under the old name.

@@ -118,6 +118,9 @@ static const struct line {
     [METRIC_NOTARY] = {"liaison_notary_up", "gauge", "1 while the notary answers."},
     [METRIC_EVIDENCE] = {"liaison_evidence", "gauge",
                          "1: the log is kept as evidence, only auditors are served."},
+    [METRIC_STATE_WRONG] = {"liaison_states_wrong_total", "counter",
+                            "Referrals found in another state than their entries come "
+                            "to."},
     [METRIC_CLOCK_HELD] = {"liaison_clock_held", "gauge",
                            "1: the wall clock has stepped and nobody has confirmed it."},
 };

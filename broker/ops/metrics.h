@@ -28,6 +28,7 @@ enum metric {
     METRIC_QUORUM,        /* seconds since 1970: a time by which it had */
     METRIC_NOTARY,        /* 1: the notary answers */
     METRIC_EVIDENCE,      /* 1: the log is kept as evidence */
+    METRIC_STATE_WRONG,   /* referrals found in another state than their entries come to */
     METRIC_CLOCK_HELD,    /* 1: the wall clock has stepped and nobody has confirmed it */
     METRIC__COUNT
 };

@@ -32,7 +32,14 @@ static const struct option_row {
     [AUDIT_OPT_THREADS] = {"threads", "N", "how many threads verify (one a processor)"},
     [AUDIT_OPT_FULL] = {"full", NULL,
                         "every entry again, not only those since the state"},
-    [AUDIT_OPT_OUT] = {"out", "FILE", "where the proof goes (standard output)"},
+    [AUDIT_OPT_WHOLE] = {"whole", NULL,
+                         "an entry that the broker does not show is missing"},
+    [AUDIT_OPT_WITNESSED] = {"witnessed", NULL,
+                             "the newest checkpoint that the witnesses have cosigned"},
+    [AUDIT_OPT_SIZE] = {"size", "N", "a checkpoint of at least so many entries"},
+    [AUDIT_OPT_AFTER] = {"after", "BUNDLE", "go on where this bundle ends"},
+    [AUDIT_OPT_OUT] = {"out", "FILE",
+                       "where the proof or checkpoint goes (standard output)"},
     [AUDIT_OPT_JSON] = {"json", NULL, "the whole entries, one JSON object per line"},
     [AUDIT_OPT_PROFILE] =
         {"profile", "DIR",
@@ -69,8 +76,18 @@ static const struct command {
      "timeline --bundle 2026-11 --referral 0189f7c0-...", audit_timeline},
     {"who-saw", "who was shown a referral, what of it, and why",
      "who-saw --bundle 2026-11 --referral 0189f7c0-...", audit_who_saw},
+    {"explain", "which rules decided an entry, as they stood that day", "explain 4711",
+     audit_explain},
     {"prove", "write the proof of an entry of a bundle, for others to check",
      "prove 4711 --bundle 2026-11 --out 4711.tlog-proof", audit_prove},
+    {"checkpoint", "fetch the broker's newest checkpoint, and say who has signed it",
+     "checkpoint --witnessed --out today.note", audit_checkpoint},
+    {"witness", "check the broker's log and cosign its checkpoint, here or by file",
+     "witness init\n  liaison-audit witness\n  liaison-audit witness sign asked --out "
+     "cosigned",
+     audit_witness},
+    {"export", "write the broker's log as a sealed bundle, and verify that",
+     "export 2026-11 --after 2026-10", audit_export},
 };
 
 enum { N_COMMANDS = sizeof COMMANDS / sizeof *COMMANDS };

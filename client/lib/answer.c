@@ -306,6 +306,9 @@ static const Liaison__V1__Rule *rule(const struct liaison_answer *a, size_t i)
         return i < a->frame->refused->n_rules ? a->frame->refused->rules[i] : NULL;
     if (a->frame != NULL && a->frame->body_case == BODY(DECISION))
         return i < a->frame->decision->n_rules ? a->frame->decision->rules[i] : NULL;
+    if (a->frame != NULL && a->frame->body_case == BODY(RULE_TEXT_PAGE))
+        return i < a->frame->rule_text_page->n_rules ? a->frame->rule_text_page->rules[i]
+                                                     : NULL;
     return NULL;
 }
 

@@ -6,7 +6,7 @@
 
 #define BODY(name) LIAISON__V1__FRAME__BODY_##name
 
-enum { HASHES_MAX = 1024, LEVEL_MAX = 62, PARTY_MAX = 300 };
+enum { HASHES_MAX = 1024, LEVEL_MAX = 62, PARTY_MAX = 300, CITED_MAX = 24 };
 
 /* Sends the call and looks at the answer; what does not hold is given all the same, as evidence. */
 static enum liaison_code
@@ -68,6 +68,22 @@ static const char *check_hashes(struct hash *h, const struct liaison_answer *a,
                : "the number of the hashes";
 }
 
+static enum liaison_code hashes_frame(struct liaison *l, uint32_t level, uint64_t from,
+                                      uint32_t limit, Liaison__V1__Hashes *hashes,
+                                      Liaison__V1__Frame *f)
+{
+    if (level > LEVEL_MAX || limit == 0 || limit > HASHES_MAX)
+        return lib_fail(l, LIAISON_USAGE,
+                        "a level of at most %d and 1 to %d hashes are wanted", LEVEL_MAX,
+                        HASHES_MAX);
+    hashes->level = level;
+    hashes->from = from;
+    hashes->limit = limit;
+    f->body_case = BODY(HASHES);
+    f->hashes = hashes;
+    return LIAISON_OK;
+}
+
 enum liaison_code liaison_hashes(struct liaison *l, uint32_t level, uint64_t from,
                                  uint32_t limit, struct liaison_answer **answer)
 {
@@ -75,18 +91,52 @@ enum liaison_code liaison_hashes(struct liaison *l, uint32_t level, uint64_t fro
     Liaison__V1__Hashes hashes = LIAISON__V1__HASHES__INIT;
     enum liaison_code code = lib_enter(l);
 
+    if (code == LIAISON_OK)
+        code = hashes_frame(l, level, from, limit, &hashes, &f);
+    return code == LIAISON_OK ? ask(l, &f, BODY(HASH_PAGE), check_hashes, "", answer)
+                              : code;
+}
+
+/* Queues the call, on behalf of the handle's officer. */
+static enum liaison_code send_it(struct liaison *l, Liaison__V1__Frame *f,
+                                 Liaison__V1__Frame__BodyCase want, uint64_t *call)
+{
+    struct outcall *c;
+    enum liaison_code code = engine_caller_call(l, f, want, &c);
+
+    if (code == LIAISON_OK)
+        *call = engine_send(l, c);
+    return code;
+}
+
+enum liaison_code liaison_send_hashes(struct liaison *l, uint32_t level, uint64_t from,
+                                      uint32_t limit, uint64_t *call)
+{
+    Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
+    Liaison__V1__Hashes hashes = LIAISON__V1__HASHES__INIT;
+    enum liaison_code code = lib_enter(l);
+
+    if (code == LIAISON_OK)
+        code = hashes_frame(l, level, from, limit, &hashes, &f);
+    return code == LIAISON_OK ? send_it(l, &f, BODY(HASH_PAGE), call) : code;
+}
+
+enum liaison_code liaison_send_entries(struct liaison *l, uint64_t from, uint64_t until,
+                                       uint64_t *call)
+{
+    Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
+    Liaison__V1__EntryFilter entries = LIAISON__V1__ENTRY_FILTER__INIT;
+    enum liaison_code code = lib_enter(l);
+
     if (code != LIAISON_OK)
         return code;
-    if (level > LEVEL_MAX || limit == 0 || limit > HASHES_MAX)
-        return lib_fail(l, LIAISON_USAGE,
-                        "a level of at most %d and 1 to %d hashes are wanted", LEVEL_MAX,
-                        HASHES_MAX);
-    hashes.level = level;
-    hashes.from = from;
-    hashes.limit = limit;
-    f.body_case = BODY(HASHES);
-    f.hashes = &hashes;
-    return ask(l, &f, BODY(HASH_PAGE), check_hashes, "", answer);
+    if (from >= until)
+        return lib_fail(l, LIAISON_USAGE, "at least one entry is wanted");
+    entries.from_seq = from;
+    entries.until_seq = until;
+    f.body_case = BODY(ENTRIES);
+    f.entries = &entries;
+    return send_it(l, &f, BODY(ENTRIES_PAGE), call);
 }
 
 /* `about` points to the id that was asked for. */
@@ -120,4 +170,62 @@ enum liaison_code liaison_rule_text(struct liaison *l, const uint8_t rule_set[32
     f.body_case = BODY(RULE_TEXT);
     f.rule_text = &rules;
     return ask(l, &f, BODY(RULE_TEXT_PAGE), check_rules, (const char *)rule_set, answer);
+}
+
+/* What was asked for, as check_cited() is given it. */
+struct cited {
+    const uint8_t *rule_set;
+    const uint8_t *ids; /* one after the other */
+    size_t n;
+};
+
+static const char *check_cited(struct hash *h, const struct liaison_answer *a,
+                               const char *about)
+{
+    static const char PREFIX[] = "liaison/1 rule\n";
+    const struct cited *want = (const struct cited *)(const void *)about;
+    const Liaison__V1__RuleText *r = a->frame->rule_text_page;
+    uint8_t id[HASH_BYTES];
+
+    if (r->n_rules != want->n || !slice_equal(slice(r->rule_set.data, r->rule_set.len),
+                                              slice(want->rule_set, HASH_BYTES)))
+        return "the rules: they are others than were asked for";
+    for (size_t i = 0; i < r->n_rules; i++) {
+        struct slice parts[] = {slice(PREFIX, sizeof PREFIX - 1),
+                                slice_text(r->rules[i]->text)};
+
+        hash_sha256(h, parts, 2, id);
+        if (memcmp(id, want->ids + i * HASH_BYTES, HASH_BYTES) != 0)
+            return "a rule: its text has another id";
+    }
+    return NULL;
+}
+
+enum liaison_code liaison_rules_cited(struct liaison *l, const uint8_t rule_set[32],
+                                      const uint8_t *ids, size_t n,
+                                      struct liaison_answer **answer)
+{
+    Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
+    Liaison__V1__RuleText q = LIAISON__V1__RULE_TEXT__INIT;
+    Liaison__V1__Rule rules[CITED_MAX], *list[CITED_MAX];
+    struct cited cited = {rule_set, ids, n};
+    enum liaison_code code = lib_enter(l);
+
+    if (code != LIAISON_OK)
+        return code;
+    if (rule_set == NULL || ids == NULL || n == 0 || n > CITED_MAX)
+        return lib_fail(l, LIAISON_USAGE,
+                        "the rule_set of an entry and 1 to %d ids of rules are wanted",
+                        CITED_MAX);
+    for (size_t i = 0; i < n; i++) {
+        liaison__v1__rule__init(list[i] = &rules[i]);
+        rules[i].id = (ProtobufCBinaryData){HASH_BYTES,
+                                            (uint8_t *)(uintptr_t)(ids + i * HASH_BYTES)};
+    }
+    q.rule_set = (ProtobufCBinaryData){HASH_BYTES, (uint8_t *)(uintptr_t)rule_set};
+    q.rules = list;
+    q.n_rules = n;
+    f.body_case = BODY(RULE_TEXT);
+    f.rule_text = &q;
+    return ask(l, &f, BODY(RULE_TEXT_PAGE), check_cited, (const char *)&cited, answer);
 }

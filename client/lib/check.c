@@ -129,12 +129,19 @@ static const Liaison__V1__LedgerEntry *entry_at(const struct liaison_answer *a, 
 }
 
 /* Entries and counters rise by number, so one walk pairs them. */
+/* A store that was restored goes on as another log, whose numbers begin again. */
+static bool is_behind(const Liaison__V1__LedgerEntry *before,
+                      const Liaison__V1__LedgerEntry *e)
+{
+    return e->log > before->log || (e->log == before->log && e->seq > before->seq);
+}
+
 const char *check_counters(struct hash *h, const struct liaison_answer *a,
                            const char *agency)
 {
     const Liaison__V1__Entries *page = a->frame->entries_page;
+    const Liaison__V1__LedgerEntry *before = NULL;
     size_t next = 0;
-    uint64_t before = 0;
 
     for (size_t i = 0; i < page->n_entries; i++) {
         const Liaison__V1__LedgerEntry *e = entry_at(a, i);
@@ -142,15 +149,16 @@ const char *check_counters(struct hash *h, const struct liaison_answer *a,
 
         if (e == NULL)
             return "an entry: it is not strict";
-        if (i > 0 && e->seq <= before)
+        if (before != NULL && !is_behind(before, e))
             return "the order of the entries";
-        before = e->seq;
-        if (next == page->n_counters || page->counters[next]->seq != e->seq)
+        before = e;
+        if (next == page->n_counters || page->counters[next]->seq != e->seq ||
+            strcmp(e->counterpart, agency) != 0)
             continue;
         const Liaison__V1__Counter *c = page->counters[next++];
 
         be64_put(number, c->counter);
-        if (strcmp(e->counterpart, agency) != 0 || c->opening.len != 32 ||
+        if (c->opening.len != 32 ||
             !commit_check(h, c->opening.data, COMMIT_COUNTERPART_COUNTER,
                           slice(number, sizeof number), e))
             return "a counter: its entry commits to another";

@@ -252,19 +252,14 @@ static enum liaison_code link_note(struct liaison *l, struct log_note *note,
 }
 
 /* Takes: *answer on error. */
-static enum liaison_code prove_witnessed_once(struct liaison *l, uint64_t seq,
+static enum liaison_code prove_witnessed_once(struct liaison *l, Liaison__V1__Prove prove,
                                               int64_t until_ms,
                                               struct liaison_answer **answer)
 {
-    Liaison__V1__Prove prove = LIAISON__V1__PROVE__INIT;
     struct log_note *note = NULL;
     struct liaison_answer *a = NULL;
     enum liaison_code code;
 
-    prove.seqs = &seq;
-    prove.n_seqs = 1;
-    prove.size = seq + 1;
-    prove.witnessed = true;
     code = prove_call(l, &prove, until_ms, &a);
     if (code != LIAISON_OK)
         goto out;
@@ -286,14 +281,22 @@ out:
     return code;
 }
 
-enum liaison_code ledger_prove_witnessed(struct liaison *l, uint64_t seq,
-                                         int64_t until_ms, struct liaison_answer **answer)
+enum liaison_code ledger_prove_witnessed(struct liaison *l, const uint64_t *seqs,
+                                         size_t n, int64_t until_ms,
+                                         struct liaison_answer **answer)
 {
+    Liaison__V1__Prove prove = LIAISON__V1__PROVE__INIT;
     enum liaison_code code = engine_until(l, is_open, NULL, until_ms);
 
+    prove.seqs = (uint64_t *)(uintptr_t)seqs; /* protobuf-c's lists are not const */
+    prove.n_seqs = n;
+    prove.witnessed = true;
+    for (size_t i = 0; i < n; i++)
+        if (prove.size <= seqs[i])
+            prove.size = seqs[i] + 1;
     if (code == LIAISON_OK)
         do
-            code = prove_witnessed_once(l, seq, until_ms, answer);
+            code = prove_witnessed_once(l, prove, until_ms, answer);
         while (code == LIAISON_BUSY && lib_mono_ms() < until_ms);
     return code == LIAISON_BUSY
                ? lib_fail(l, LIAISON_TIMEOUT,
@@ -339,6 +342,28 @@ enum liaison_code liaison_prove(struct liaison *l, const uint64_t *seqs, size_t 
                         SEQS_MAX);
     code = ledger_prove(l, seqs, n, old_size, size,
                         lib_mono_ms() + lib_setting_ms(l, SET_TIMEOUT_MS), &a);
+    return ledger_hand_over(code, a, answer);
+}
+
+enum liaison_code liaison_prove_witnessed(struct liaison *l, const uint64_t *seqs,
+                                          size_t n, struct liaison_answer **answer)
+{
+    Liaison__V1__Prove prove = LIAISON__V1__PROVE__INIT;
+    struct liaison_answer *a = NULL;
+    enum liaison_code code = lib_enter(l);
+    int64_t until_ms;
+
+    if (code != LIAISON_OK)
+        return code;
+    if (n > SEQS_MAX || (n > 0 && seqs == NULL))
+        return lib_fail(l, LIAISON_USAGE, "at most %d entries are proven at once",
+                        SEQS_MAX);
+    until_ms = lib_mono_ms() + lib_setting_ms(l, SET_TIMEOUT_MS);
+    prove.seqs = (uint64_t *)(uintptr_t)seqs;
+    prove.n_seqs = n;
+    prove.witnessed = true;
+    code = log_on(l) ? ledger_prove_witnessed(l, seqs, n, until_ms, &a)
+                     : prove_call(l, &prove, until_ms, &a);
     return ledger_hand_over(code, a, answer);
 }
 

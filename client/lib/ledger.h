@@ -8,11 +8,11 @@ MUST_CHECK
 enum liaison_code ledger_prove(struct liaison *l, const uint64_t *seqs, size_t n, uint64_t old_size,
                                uint64_t size, int64_t until_ms, struct liaison_answer **answer);
 
-/* Proves one entry under the newest checkpoint that the witnesses have cosigned, which extends, or is extended by,
+/* Proves n entries under the newest checkpoint that the witnesses have cosigned, which extends, or is extended by,
  * what was seen; the answer is verified. Errors: as liaison_prove; LIAISON_NOT_FOUND: there is none yet. */
 MUST_CHECK
-enum liaison_code ledger_prove_witnessed(struct liaison *l, uint64_t seq, int64_t until_ms,
-                                         struct liaison_answer **answer);
+enum liaison_code ledger_prove_witnessed(struct liaison *l, const uint64_t *seqs, size_t n,
+                                         int64_t until_ms, struct liaison_answer **answer);
 
 /* Waits until `until_ms`, doing what is to be done. Errors: those of connecting that do not pass. */
 MUST_CHECK

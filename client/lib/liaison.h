@@ -20,13 +20,12 @@
  * What holds everywhere:
  * - A handle, and what was made with it, belongs to one thread at a time. It does not survive fork(): the child gets
  *   LIAISON_USAGE from every call but the _free ones. It outlives what was made with it (referrals, actions,
- * queries);
- *   answers and letters live on their own.
+ *   queries); answers and letters live on their own.
  * - Every function that can fail returns an enum liaison_code; liaison_errmsg() has the sentence. Outputs are
- * untouched
- *   unless the call succeeded; the one exception is an `answer`, which is also given when the broker refused.
- * - The library never prints, never ends the process, starts no threads, installs no signal handlers and raises no
- * SIGPIPE.
+ *   untouched unless the call succeeded; the one exception is an `answer`, which is also given when the broker
+ *   refused.
+ * - The library never prints, never ends the process, starts no threads, installs no signal handlers and raises
+ *   no SIGPIPE.
  * - Text is UTF-8 and ends with NUL. Ids are the 36 characters of a UUIDv7. Every _free takes NULL.
  */
 #include <stddef.h>
@@ -82,9 +81,7 @@ LIAISON_API void liaison_free(struct liaison *l);
  *     sign_certificate  PEM: own signing certificate, then its issuing ones                      required to connect
  *     sign_key          PEM, mode 0600                                                           required to connect
  *     seal_certificate  PEM: own sealing certificate                                             required to open
- * sections
  *     seal_key          PEM, mode 0600                                                           required to open
- * sections
  *     officer           opaque number of the person behind the calls
  *     purpose, basis    of the calls; referrals and actions that set none take these
  *     timeout_ms        a call's time for everything, reconnecting included; default 30000
@@ -93,9 +90,8 @@ LIAISON_API void liaison_free(struct liaison *l);
  *     recipients        folder in which the recipients' sealing certificates are kept, so that liaison_seal works
  *                       while the broker cannot be reached; each is checked again whenever it is used
  *     log_policy        C2SP tlog-policy: whose checkpoints of the broker's log are believed, and which witnesses
- * they
- *                       want. Without it NOTHING says that the ledger was not rewritten: no checkpoint is looked at
- *                       and no receipt comes
+ *                       they want. Without it NOTHING says that the ledger was not rewritten: no checkpoint is looked
+ *                       at and no receipt comes
  *     log_rotations     rotations of that log's keys, one note after the other; the file may be missing
  *     log_seen          file for the last checkpoint seen, kept by the library; without it the handle alone remembers
  *     log_fork          file that the evidence goes into when a broker's log does not extend what was seen
@@ -112,12 +108,10 @@ LIAISON_API const char *liaison_errmsg(const struct liaison *l);
 /* Connects now: TCP, TLS 1.3 with certificates checked both ways, ZMTP, Hello and Welcome. Nothing to do if it
  * stands. It tries once; calls that wait try again, with growing pauses, until their time is over. Resolving a name
  * may block. Errors: LIAISON_CONFIG (a setting is missing), LIAISON_FILE, LIAISON_PERMISSION, LIAISON_UNREACHABLE,
- * LIAISON_TIMEOUT,
- *         LIAISON_CLOSED, LIAISON_TLS, LIAISON_CERTIFICATE, LIAISON_EXPIRED, LIAISON_REVOKED, LIAISON_PROFILE,
- *         LIAISON_IDENTITY, LIAISON_CRL, LIAISON_NETWORK, LIAISON_VERSION, LIAISON_PROTOCOL, LIAISON_MALFORMED; with
- *         log_policy: LIAISON_FORK (the broker's log does not extend the last checkpoint seen), LIAISON_SIGNATURE
- * (no log key
- *         of the policy signed its checkpoint). */
+ *         LIAISON_TIMEOUT, LIAISON_CLOSED, LIAISON_TLS, LIAISON_CERTIFICATE, LIAISON_EXPIRED, LIAISON_REVOKED,
+ *         LIAISON_PROFILE, LIAISON_IDENTITY, LIAISON_CRL, LIAISON_NETWORK, LIAISON_VERSION, LIAISON_PROTOCOL,
+ *         LIAISON_MALFORMED; with log_policy: LIAISON_FORK (the broker's log does not extend the last checkpoint
+ *         seen), LIAISON_SIGNATURE (no log key of the policy signed its checkpoint). */
 LIAISON_API enum liaison_code liaison_connect(struct liaison *l);
 
 /* Closes the connection; calls in flight stay and are sent again by the next liaison_connect, _receive or call. */
@@ -170,9 +164,8 @@ LIAISON_API enum liaison_code liaison_referral_section(struct liaison_referral *
  * referrals do not change afterwards and can be submitted any number of times.
  *
  * Errors: those of liaison_connect (unless the certificates are known), LIAISON_FIELD (which, in the message),
- * LIAISON_RECIPIENT
- *         (no such agency), LIAISON_SEAL (it publishes no sealing certificate that holds), LIAISON_USAGE (one is
- * sealed). */
+ *         LIAISON_RECIPIENT (no such agency), LIAISON_SEAL (it publishes no sealing certificate that holds),
+ *         LIAISON_USAGE (one is sealed). */
 LIAISON_API enum liaison_code liaison_seal(struct liaison *l,
                                            struct liaison_referral *const *r, size_t n);
 
@@ -287,11 +280,11 @@ LIAISON_API enum liaison_code liaison_ack(struct liaison *l, const uint64_t *mai
  *     list        box: inbox | sent (required); finished: yes | no; limit
  *     history     from, id: the referral (required); limit
  *     directory   agency; kind; area; limit
- *     entries     agency; referral: id; event: submit | accept | ... (EVENT_ words); from_ns; until_ns; limit
- * (auditors)
+ *     entries     agency; referral: id; event: submit | accept | ... (EVENT_ words); from_ns; until_ns; limit;
+ *                 from_seq, until_seq: numbers in the newest log, the second exclusive (auditors)
  *
- * Of entries asked for by agency: each counter that came beside them opens the commitment of its entry
- * (liaison_answer_counter).
+ * Of entries asked for by agency, and not from a number on: each counter that came beside them opens the commitment
+ * of its entry (liaison_answer_counter).
  */
 LIAISON_API enum liaison_code liaison_query_new(struct liaison *l, const char *kind,
                                                 struct liaison_query **out);
@@ -306,8 +299,7 @@ LIAISON_API enum liaison_code liaison_query_next(struct liaison_query *q,
 LIAISON_API int liaison_query_more(const struct liaison_query *q);
 LIAISON_API void liaison_query_free(struct liaison_query *q);
 
-/* ------------------------------------------------------------------------------------------------ calls that do
- * not wait
+/* ----------------------------------------------------------------------------------------- calls that do not wait
  *
  * Each queues a call and gives its number, which the answer carries; nothing is sent before liaison_receive or
  * another call runs the connection, so that many calls share one write. Answers come in any order. What is not
@@ -323,6 +315,16 @@ LIAISON_API enum liaison_code liaison_send_grant(struct liaison *l, uint32_t mes
 LIAISON_API enum liaison_code liaison_send_ack(struct liaison *l, const uint64_t *mailbox,
                                                const uint64_t *lease, size_t n,
                                                uint64_t *call);
+
+/* Of the newest log: its entries [from, until) that this auditor may read, on one page, which may end early: its
+ * cursor is then not empty, and what is left is asked for from the next number on. */
+LIAISON_API enum liaison_code liaison_send_entries(struct liaison *l, uint64_t from,
+                                                   uint64_t until, uint64_t *call);
+
+/* As liaison_hashes. */
+LIAISON_API enum liaison_code liaison_send_hashes(struct liaison *l, uint32_t level,
+                                                  uint64_t from, uint32_t limit,
+                                                  uint64_t *call);
 
 /* Runs the connection (connecting if need be) until an answer or a delivery is there. LIAISON_OK: *answer holds it,
  * be it good or bad: liaison_answer_code says which. timeout_ms 0 only does what can be done at once; negative: no
@@ -375,7 +377,8 @@ LIAISON_API uint32_t liaison_answer_state_version(const struct liaison_answer *a
 /* Names of the granted sections: of accepted, duplicate, decision, deliver and view. NULL past the last. */
 LIAISON_API const char *liaison_answer_granted(const struct liaison_answer *a, size_t i);
 
-/* The rules behind a refusal or decision: canonical text, and where it stands (file:line). NULL past the last. */
+/* The rules behind a refusal or decision, or those that liaison_rules_cited asked for: canonical text, and where it
+ * stands (file:line). NULL past the last. */
 LIAISON_API const char *liaison_answer_rule(const struct liaison_answer *a, size_t i);
 LIAISON_API const char *liaison_answer_rule_where(const struct liaison_answer *a,
                                                   size_t i);
@@ -450,6 +453,13 @@ LIAISON_API enum liaison_code liaison_prove(struct liaison *l, const uint64_t *s
                                             size_t n, uint64_t old_size, uint64_t size,
                                             struct liaison_answer **answer);
 
+/* The same under the newest checkpoint that the broker's quorum of witnesses has cosigned: n 0: that checkpoint
+ * alone. With a policy it is believed, and extends what was seen, or is extended by it.
+ * Errors besides: LIAISON_NOT_FOUND (there is none yet that covers them). */
+LIAISON_API enum liaison_code liaison_prove_witnessed(struct liaison *l,
+                                                      const uint64_t *seqs, size_t n,
+                                                      struct liaison_answer **answer);
+
 /* Hands in a checkpoint with a witness's cosignature: the whole note. It is given to everybody from then on. */
 LIAISON_API enum liaison_code liaison_cosign(struct liaison *l, const void *note,
                                              size_t len);
@@ -468,6 +478,13 @@ LIAISON_API enum liaison_code liaison_hashes(struct liaison *l, uint32_t level,
 LIAISON_API enum liaison_code liaison_rule_text(struct liaison *l,
                                                 const uint8_t rule_set[32],
                                                 struct liaison_answer **answer);
+
+/* Rules of that set by their ids, n (1 to 24) of 32 bytes each, as entries cite them: liaison_answer_rule(_where), in
+ * that order (auditors). Verified: each text has that id. */
+LIAISON_API enum liaison_code liaison_rules_cited(struct liaison *l,
+                                                  const uint8_t rule_set[32],
+                                                  const uint8_t *ids, size_t n,
+                                                  struct liaison_answer **answer);
 
 /* ------------------------------------------------------------------------------------------------ receipts
  *
@@ -586,8 +603,7 @@ LIAISON_API const char *liaison_letter_reader(const struct liaison_letter *t, si
 /* Opens the section `name` with the seal key: it was sealed by the signer to this agency, for this very referral
  * under this very name. Borrows: content and content_type as long as the letter. content has a NUL behind it.
  * Errors: LIAISON_NOT_FOUND (no such section), LIAISON_SEAL (not to be opened with this key, not in the one
- * profile, or moved from
- *         elsewhere), LIAISON_CONFIG (no seal_key set), LIAISON_FILE, LIAISON_PERMISSION. */
+ *         profile, or moved from elsewhere), LIAISON_CONFIG (no seal_key set), LIAISON_FILE, LIAISON_PERMISSION. */
 LIAISON_API enum liaison_code
 liaison_letter_open(struct liaison *l, struct liaison_letter *t, const char *name,
                     const uint8_t **content, size_t *len, const char **content_type);

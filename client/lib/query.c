@@ -19,6 +19,8 @@ enum entries_field {
     E_EVENT,
     E_FROM_NS,
     E_UNTIL_NS,
+    E_FROM_SEQ,
+    E_UNTIL_SEQ,
     E_LIMIT,
     E__COUNT
 };
@@ -45,6 +47,8 @@ static const struct draft_field ENTRIES[E__COUNT] = {
     [E_EVENT] = {"event", FORM_ENUM, &liaison__v1__event__descriptor},
     [E_FROM_NS] = {"from_ns", FORM_NUMBER, NULL},
     [E_UNTIL_NS] = {"until_ns", FORM_NUMBER, NULL},
+    [E_FROM_SEQ] = {"from_seq", FORM_NUMBER, NULL},
+    [E_UNTIL_SEQ] = {"until_seq", FORM_NUMBER, NULL},
     [E_LIMIT] = {"limit", FORM_NUMBER, NULL},
 };
 
@@ -131,6 +135,8 @@ static enum liaison_code make_entries(const struct draft *d, struct request *q,
     q->entries.event = (Liaison__V1__Event)draft_enum(d, E_EVENT);
     q->entries.from_ns = draft_number(d, E_FROM_NS);
     q->entries.until_ns = draft_number(d, E_UNTIL_NS);
+    q->entries.from_seq = draft_number(d, E_FROM_SEQ);
+    q->entries.until_seq = draft_number(d, E_UNTIL_SEQ);
     q->entries.limit = limit(d, E_LIMIT);
     q->entries.cursor = q->cursor;
     f->body_case = BODY(ENTRIES);

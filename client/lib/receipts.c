@@ -428,7 +428,7 @@ static enum liaison_code ask_broker(struct liaison *l, const struct liaison_rece
 
     for (;;) {
         enum liaison_code code = r->proof != NULL
-                                     ? ledger_prove_witnessed(l, seq, until_ms, a)
+                                     ? ledger_prove_witnessed(l, &seq, 1, until_ms, a)
                                      : ledger_prove(l, &seq, 1, 0, seq + 1, until_ms, a);
         int64_t now_ms = lib_mono_ms();
 

@@ -207,6 +207,8 @@ PROTOTYPES: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     'send_act': (_INT, (_PTR, _PTR, _CALL)),
     'send_grant': (_INT, (_PTR, _U32, _U64, _CALL)),
     'send_ack': (_INT, (_PTR, _CALL, _CALL, _SIZE, _CALL)),
+    'send_entries': (_INT, (_PTR, _U64, _U64, _CALL)),
+    'send_hashes': (_INT, (_PTR, _U32, _U64, _U32, _CALL)),
     'receive': (_INT, (_PTR, _INT, _OUT)),
     'outstanding': (_SIZE, (_PTR,)),
     'fd': (_INT, (_PTR,)),
@@ -249,10 +251,12 @@ PROTOTYPES: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     'log_seen': (_INT, (_PTR, _CALL, _OUT, _LEN, _CALL)),
     'checkpoint': (_INT, (_PTR, _OUT)),
     'prove': (_INT, (_PTR, _CALL, _SIZE, _U64, _U64, _OUT)),
+    'prove_witnessed': (_INT, (_PTR, _CALL, _SIZE, _OUT)),
     'cosign': (_INT, (_PTR, _BYTES, _SIZE)),
     'summarize': (_INT, (_PTR, _TEXT, _OUT)),
     'hashes': (_INT, (_PTR, _U32, _U64, _U32, _OUT)),
     'rule_text': (_INT, (_PTR, _BYTES, _OUT)),
+    'rules_cited': (_INT, (_PTR, _BYTES, _BYTES, _SIZE, _OUT)),
     'receipt_next': (_INT, (_PTR, _INT, _OUT)),
     'receipt_claim': (_INT, (_PTR, _PTR, _OUT)),
     'receipt_prove': (_INT, (_PTR, _PTR, _INT)),
@@ -1350,6 +1354,11 @@ class Liaison(_Owned):
         with self._lock:
             return self._answered(self._lib.prove, self._ptr, (_U64 * len(seqs))(*seqs), len(seqs), old_size, size)
 
+    def prove_witnessed(self, seqs: Sequence[int] = ()) -> Answer:
+        """The same under the newest checkpoint that the broker's quorum of witnesses has cosigned."""
+        with self._lock:
+            return self._answered(self._lib.prove_witnessed, self._ptr, (_U64 * len(seqs))(*seqs), len(seqs))
+
     def includes(self, proof: Answer, entry: bytes) -> bool:
         """This verified proof says that the entry is in the log."""
         with self._lock:
@@ -1376,6 +1385,13 @@ class Liaison(_Owned):
             raise ValueError('a rule_set has 32 bytes')
         with self._lock:
             return self._answered(self._lib.rule_text, self._ptr, rule_set)
+
+    def rules_cited(self, rule_set: bytes, rules: Sequence[bytes]) -> Answer:
+        """Single rules of that set by their ids, as entries cite them, for auditors: look at `rules`."""
+        if len(rule_set) != 32 or any(len(r) != 32 for r in rules):
+            raise ValueError('a rule_set, and the id of a rule, have 32 bytes')
+        with self._lock:
+            return self._answered(self._lib.rules_cited, self._ptr, rule_set, b''.join(rules), len(rules))
 
     # ---- reading
 
@@ -1501,6 +1517,16 @@ class Liaison(_Owned):
         """Queues a grant."""
         with self._lock:
             return self._queued(self._lib.send_grant, messages, size)
+
+    def send_entries(self, start: int, end: int) -> int:
+        """Entries [start, end) of the newest log, for auditors, on one page that may end early."""
+        with self._lock:
+            return self._queued(self._lib.send_entries, self._ptr, start, end)
+
+    def send_hashes(self, level: int, start: int, limit: int = 1024) -> int:
+        """As `hashes`."""
+        with self._lock:
+            return self._queued(self._lib.send_hashes, self._ptr, level, start, limit)
 
     def send_ack(self, *deliveries: Answer) -> int:
         """Queues an acknowledgement."""

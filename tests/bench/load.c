@@ -12,6 +12,9 @@
  *     submit ADDRESS        every sender submits all of its referrals, window 64; nobody receives
  *     relay ADDRESS         the same, and the recipients verify and acknowledge; over when the last acknowledgement is done
  *     latency ADDRESS N     sender 1 submits N of its referrals, one at a time
+ *     receipt ADDRESS N RATE POLICY
+ *                           sender 1 submits N of its referrals, RATE a second whatever comes back; timed until each one's
+ *                           receipt has come and is verified: entry, opening, path, signature of the log
  *
  * Inside the clock: signing (one signature for whatever the window has room for), the library's check of every answer, and
  * the recipients' verification of every signature and digest. */
@@ -344,10 +347,96 @@ static void latency(struct load *x, const char *address, size_t n)
     free(took);
 }
 
+/* One answer: whose receipt is now awaited, since when. */
+static void note_answer(struct load *x, struct sender *s, struct liaison_answer *a,
+                        const uint64_t *sent, uint64_t first_call, uint64_t *since)
+{
+    uint64_t seq = liaison_answer_seq(a);
+
+    if (strcmp(liaison_answer_kind(a), "accepted") != 0)
+        member_die("submit: %s", liaison_answer_kind(a));
+    if (seq >= 8 * x->each)
+        member_die("an entry far from where it was expected");
+    since[seq] = sent[liaison_answer_call(a) - first_call];
+    s->flying--;
+}
+
+/* Takes every answer and receipt that is there; receipts' times go to `took`. */
+static size_t take_receipts(struct load *x, struct sender *s, const uint64_t *sent,
+                            uint64_t first_call, uint64_t *since, uint64_t *took)
+{
+    struct liaison_answer *a;
+    struct liaison_receipt *r;
+    size_t n = 0;
+
+    while (liaison_receive(s->l, 0, &a) == LIAISON_OK) {
+        note_answer(x, s, a, sent, first_call, since);
+        liaison_answer_free(a);
+    }
+    while (liaison_receipt_next(s->l, 0, &r) == LIAISON_OK) {
+        if (!liaison_receipt_verified(r))
+            member_die("a receipt that is not verified");
+        took[n++] = member_now_ns() - since[liaison_receipt_seq(r)];
+        liaison_receipt_free(r);
+    }
+    return n;
+}
+
+static void receipt(struct load *x, const char *address, size_t n, uint64_t rate,
+                    const char *policy)
+{
+    struct sender *s = &x->senders[0];
+    uint64_t *took = member_alloc(n, sizeof *took), *sent = member_alloc(n, sizeof *sent),
+             *since = member_alloc(8 * x->each, sizeof *since), first_call = 0, call;
+    size_t i = 0, done = 0;
+
+    if (n == 0 || n > x->each || rate == 0)
+        member_die("receipt: 1 to %zu, at a rate above 0", x->each);
+    member_must(s->l, liaison_set(s->l, "log_policy", policy), "policy");
+    join(s->l, address);
+    uint64_t begin = member_now_ns(), moved = begin;
+
+    while (done < n) {
+        uint64_t now = member_now_ns(), due = begin + i * (UINT64_C(1000000000) / rate);
+
+        if (i < n && now >= due && s->flying < WINDOW) {
+            sent[i] =
+                due; /* not when we came to it: a stall counts for all that it held up */
+            member_must(s->l, liaison_sign(s->l, &s->referrals[i], 1), "sign");
+            member_must(s->l, liaison_send_submit(s->l, s->referrals[i], 0, &call),
+                        "submit");
+            first_call = i++ == 0 ? call : first_call;
+            s->flying++;
+        }
+        size_t came = take_receipts(x, s, sent, first_call, since, took + done);
+
+        done += came;
+        if (came > 0)
+            moved = now;
+        else if (now - moved > STALL_MS * UINT64_C(1000000))
+            member_die("no receipt for %d ms: %zu of %zu", STALL_MS, done, n);
+        if (came == 0 && (i == n || now + 100000 < due)) {
+            struct epoll_event e;
+
+            (void)epoll_wait(x->epoll, &e, 1, 1);
+        }
+    }
+    qsort(took, n, sizeof *took, rising);
+    printf("{\"n\":%zu,\"p50_us\":%.1f,\"p99_us\":%.1f,\"max_us\":%.1f}\n", n,
+           (double)took[n / 2] / 1e3, (double)took[n * 99 / 100] / 1e3,
+           (double)took[n - 1] / 1e3);
+    member_must(s->l, liaison_set(s->l, "log_policy", ""), "no policy");
+    s->flying = 0;
+    free(took);
+    free(sent);
+    free(since);
+}
+
 static void command(struct load *x, char *line)
 {
     char *save = NULL, *what = strtok_r(line, " \n", &save),
-         *address = strtok_r(NULL, " \n", &save), *n = strtok_r(NULL, " \n", &save);
+         *address = strtok_r(NULL, " \n", &save), *n = strtok_r(NULL, " \n", &save),
+         *rate = strtok_r(NULL, " \n", &save), *policy = strtok_r(NULL, " \n", &save);
 
     if (what == NULL || address == NULL)
         member_die("a command wants a word and an address");
@@ -357,6 +446,8 @@ static void command(struct load *x, char *line)
         flow(x, address, what[0] == 'r');
     else if (strcmp(what, "latency") == 0 && n != NULL)
         latency(x, address, strtoul(n, NULL, 10));
+    else if (strcmp(what, "receipt") == 0 && policy != NULL)
+        receipt(x, address, strtoul(n, NULL, 10), strtoul(rate, NULL, 10), policy);
     else
         member_die("no command \"%s\"", what);
     fflush(stdout);
@@ -380,7 +471,7 @@ static void release(struct load *x)
 
 int main(int argc, char *argv[])
 {
-    char line[256];
+    char line[4096];
     struct load x = {0};
 
     if (argc != 7)

@@ -16,6 +16,8 @@
 #include "broker/conf/conf.h"
 #include "broker/core/call.h"
 #include "broker/core/core.h"
+#include "broker/core/rows.pb-c.h"
+#include "broker/core/tables.h"
 #include "proto/commit.h"
 #include "proto/valid.h"
 
@@ -44,6 +46,7 @@ struct rig {
     struct hash *h;
     uint64_t frame_id;
     uint64_t map_bytes;
+    struct metrics metrics;
 };
 
 /* ------------------------------------------------------------ the rig */
@@ -73,6 +76,7 @@ static void start(struct rig *r)
         .window_bytes = 8 << 20,
         .page = 100,
         .page_bytes = 1 << 19,
+        .metrics = &r->metrics,
     };
 
     if (directory_load(r->dir, r->trust, time(NULL), &s.directory, why, sizeof why) !=
@@ -1188,6 +1192,134 @@ static void a_full_store_can_be_erased_from(void **state)
     assert_code(open_referral(r, 2, "fr/lyon/prison", first[0]), LIAISON_ERASED);
 }
 
+/* ------------------------------------------------------------ rows behind the log's back */
+
+extern const struct store_table TABLES[T__COUNT];
+
+/* Puts the only referral of a stopped core into another state, as a bad disk or a hand could. */
+static void falsify_state(struct rig *r, uint32_t state)
+{
+    const struct store_settings settings = {.map_bytes = r->map_bytes,
+                                            .reserve_bytes = r->map_bytes / 4};
+    static const uint8_t KEY[8] = {[7] = 1}, ID[16];
+    struct arena *a = arena_new();
+    struct store_batch *tx;
+    struct store_head head;
+    struct store *store;
+    struct slice row;
+    const void *m;
+    uint64_t epoch;
+    bool fresh;
+    char why[256];
+
+    assert_int_equal(store_open(r->store, TABLES, T__COUNT, &settings, &store, &fresh,
+                                why, sizeof why),
+                     LIAISON_OK);
+    assert_int_equal(store_lead(store, &epoch), LIAISON_OK);
+    assert_int_equal(store_head(store, &head), LIAISON_OK);
+    assert_int_equal(store_begin(store, &head, STORE_ORDINARY, &tx), LIAISON_OK);
+    assert_int_equal(store_get(tx, T_REFERRAL, slice(KEY, 8), &row), LIAISON_OK);
+    assert_int_equal(valid_decode(&liaison__rows__v1__referral__descriptor, row, a, &m),
+                     LIAISON_OK);
+    Liaison__Rows__V1__Referral other = *(const Liaison__Rows__V1__Referral *)m;
+
+    other.state = state;
+    store_put(tx, T_REFERRAL, slice(KEY, 8), arena_pack(a, &other.base));
+    assert_int_equal(store_commit(tx, &head, ID), LIAISON_OK);
+    store_close(store);
+    arena_free(a);
+}
+
+/* The core compares rows and entries once a second; waits for what it has found. */
+static uint64_t states_wrong(struct rig *r, bool any)
+{
+    for (int i = 0; i < 500; i++) {
+        if ((metrics_get(&r->metrics, METRIC_STATE_WRONG) > 0) == any &&
+            i >= (any ? 0 : 250))
+            break;
+        zmq_poll(NULL, 0, 10);
+    }
+    return metrics_get(&r->metrics, METRIC_STATE_WRONG);
+}
+
+static void a_row_that_says_something_else_than_its_entries_is_told(void **state)
+{
+    static const char *const IDENTITY[] = {"identity"};
+    struct rig *r = *state;
+    struct arena *a = arena_new();
+
+    open_all(r);
+    struct call *c = ask(
+        r, submit(r, 1, envelope_bytes(a, "fr/lyon/prison", "fr/lyon/probation", true),
+                  IDENTITY, 1, false));
+
+    assert_int_equal(c->frame->body_case, LIAISON__V1__FRAME__BODY_ACCEPTED);
+    call_free(c);
+    assert_int_equal(states_wrong(r, false), 0);
+    stop(r);
+    falsify_state(r, LIAISON__V1__STATE__STATE_COMPLETED);
+    start(r);
+    assert_true(states_wrong(r, true) > 0);
+    arena_free(a);
+}
+
+/* Leads from the id of a referral of prison's to another one. */
+static void redirect(struct rig *r, const uint8_t id[16], uint64_t number)
+{
+    const struct store_settings settings = {.map_bytes = r->map_bytes,
+                                            .reserve_bytes = r->map_bytes / 4};
+    static const uint8_t ID[16];
+    struct store_batch *tx;
+    struct store_head head;
+    struct store *store;
+    uint64_t epoch;
+    uint8_t key[4 + 1 + 16] = {[4] = 'R'}, value[8];
+    struct slice was;
+    bool fresh, found = false;
+    char why[256];
+
+    be64_put(value, number);
+    assert_int_equal(store_open(r->store, TABLES, T__COUNT, &settings, &store, &fresh,
+                                why, sizeof why),
+                     LIAISON_OK);
+    assert_int_equal(store_lead(store, &epoch), LIAISON_OK);
+    assert_int_equal(store_head(store, &head), LIAISON_OK);
+    assert_int_equal(store_begin(store, &head, STORE_ORDINARY, &tx), LIAISON_OK);
+    memcpy(key + 5, id, 16);
+    for (uint32_t party = 1; party < 8 && !found; party++) {
+        be32_put(key, party);
+        found = store_get(tx, T_KNOWN, slice(key, sizeof key), &was) == LIAISON_OK;
+    }
+    assert_true(found);
+    store_put(tx, T_KNOWN, slice(key, sizeof key), slice(value, sizeof value));
+    assert_int_equal(store_commit(tx, &head, ID), LIAISON_OK);
+    store_close(store);
+}
+
+/* So many that the first look at the indexes does not reach the last one. */
+static void a_row_that_leads_to_another_referral_is_not_believed(void **state)
+{
+    enum { MANY = 1100 };
+    static uint8_t ids[MANY][16];
+    struct rig *r = *state;
+
+    open_all(r);
+    hand_over_some(r, ids, MANY, NULL);
+    for (int i = 0; i < 2; i++) {
+        stop(r);
+        redirect(r, ids[MANY - 1], i == 0 ? 1 : 1 << 30);
+        start(r);
+        open_all(r);
+        struct call *c = open_referral(r, 1, "fr/lyon/prison", ids[MANY - 1]);
+
+        assert_int_equal(c->frame->body_case, LIAISON__V1__FRAME__BODY_VIEW);
+        const Liaison__V1__SignedReferral *got = c->frame->view->card->referral;
+
+        assert_non_null(memmem(got->envelope.data, got->envelope.len, ids[MANY - 1], 16));
+        call_free(c);
+    }
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -1207,6 +1339,9 @@ int main(void)
         TEST(many_are_erased_at_once_over_several_groups),
         TEST(a_wrong_name_erases_nothing_and_a_short_one_must_be_the_only_one),
         TEST(nothing_of_an_erased_referral_is_delivered),
+        cmocka_unit_test_setup_teardown(
+            a_row_that_says_something_else_than_its_entries_is_told, setup, teardown),
+        TEST(a_row_that_leads_to_another_referral_is_not_believed),
         cmocka_unit_test_setup_teardown(a_full_store_can_be_erased_from, setup_small,
                                         teardown),
         cmocka_unit_test_setup_teardown(
