@@ -30,7 +30,8 @@ PROGS   := $(addprefix $(OUT)/,liaisond liaison liaison-audit)
 UNITS   := $(call bin,tests/unit)
 FUZZERS := $(call bin,tests/fuzz)
 BENCHES := $(call bin,tests/bench)
-FAULTS  := $(addprefix $(OUT)/tests/fault/,traffic log_maker strict strict-seeded edit_store judge_note meta_flips hold_reader) \
+TOOLS   := $(addprefix $(OUT)/tests/fault/,traffic log_maker strict edit_store judge_note meta_flips hold_reader)
+FAULTS  := $(TOOLS) $(OUT)/tests/fault/strict-seeded \
            $(addprefix $(OUT)/tests/fault/liaisond-,lying rekeying flush lenient hasty)
 SHIM    := $(OUT)/tests/fault/disk.so
 MAN1    := $(wildcard certs/*.1 client/cli/*.1 client/audit/*.1)
@@ -49,8 +50,7 @@ $(OUT)/liaison.o: $(LIB) ; $(LD) -r -o $@ $^ && objcopy --localize-hidden $@ # i
 $(OUT)/libliaison.so.1: $(LIB) client/lib/liaison.map
 	$(LINK) -shared -Wl,-soname,libliaison.so.1,--version-script=client/lib/liaison.map $(if $(SAN),,-Wl,-z,defs) \
 	    -o $@ $(LIB) $(shell pkg-config --libs openssl libprotobuf-c)
-$(UNITS) $(FUZZERS) $(BENCHES) $(addprefix $(OUT)/tests/fault/,traffic log_maker strict edit_store judge_note meta_flips hold_reader): %: \
-    %.o $(OUT)/parts.a
+$(UNITS) $(FUZZERS) $(BENCHES) $(TOOLS): %: %.o $(OUT)/parts.a
 $(OUT)/tests/fault/strict-seeded: $(addprefix $(OUT)/tests/fault/,strict.o valid_seeded.o) $(OUT)/parts.a # for 02-mutants
 $(OUT)/tests/fault/valid_seeded.c: proto/valid.c tests/fault/valid.sed ; @mkdir -p $(@D) && sed -f tests/fault/valid.sed $< >$@
 $(OUT)/tests/fault/valid_seeded.o: %.o: %.c | $(GEN_H) ; $(CC) $(BASE) -w $(CFLAGS) -c -o $@ $<

@@ -250,10 +250,10 @@ static enum liaison_code serve(struct core *core, struct arena *arena,
         if (code != LIAISON_OK)
             break;
         notes_hear(core);
+        tend(core);
         code = scrub(core, arena);
         if (code != LIAISON_OK)
             break;
-        tend(core);
         struct call *calls = collect(core), *erasures = take_erasures(&calls);
         size_t expired =
             delivery_expire(core->delivery, core_clock_ns(CLOCK_MONOTONIC) / 1000000);
