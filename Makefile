@@ -30,7 +30,8 @@ PROGS   := $(addprefix $(OUT)/,liaisond liaison liaison-audit)
 UNITS   := $(call bin,tests/unit)
 FUZZERS := $(call bin,tests/fuzz)
 BENCHES := $(call bin,tests/bench)
-FAULTS  := $(addprefix $(OUT)/tests/fault/,traffic log_maker strict strict-seeded edit_store judge_note) \
+TOOLS   := $(addprefix $(OUT)/tests/fault/,traffic log_maker strict edit_store judge_note meta_flips hold_reader)
+FAULTS  := $(TOOLS) $(OUT)/tests/fault/strict-seeded \
            $(addprefix $(OUT)/tests/fault/liaisond-,lying rekeying flush lenient hasty)
 SHIM    := $(OUT)/tests/fault/disk.so
 MAN1    := $(wildcard certs/*.1 client/cli/*.1 client/audit/*.1)
@@ -49,7 +50,7 @@ $(OUT)/liaison.o: $(LIB) ; $(LD) -r -o $@ $^ && objcopy --localize-hidden $@ # i
 $(OUT)/libliaison.so.1: $(LIB) client/lib/liaison.map
 	$(LINK) -shared -Wl,-soname,libliaison.so.1,--version-script=client/lib/liaison.map $(if $(SAN),,-Wl,-z,defs) \
 	    -o $@ $(LIB) $(shell pkg-config --libs openssl libprotobuf-c)
-$(UNITS) $(FUZZERS) $(BENCHES) $(addprefix $(OUT)/tests/fault/,traffic log_maker strict edit_store judge_note): %: %.o $(OUT)/parts.a
+$(UNITS) $(FUZZERS) $(BENCHES) $(TOOLS): %: %.o $(OUT)/parts.a
 $(OUT)/tests/fault/strict-seeded: $(addprefix $(OUT)/tests/fault/,strict.o valid_seeded.o) $(OUT)/parts.a # for 02-mutants
 $(OUT)/tests/fault/valid_seeded.c: proto/valid.c tests/fault/valid.sed ; @mkdir -p $(@D) && sed -f tests/fault/valid.sed $< >$@
 $(OUT)/tests/fault/valid_seeded.o: %.o: %.c | $(GEN_H) ; $(CC) $(BASE) -w $(CFLAGS) -c -o $@ $<
@@ -63,6 +64,7 @@ $(OUT)/tests/fault/liaisond-rekeying: LDLIBS += -Xlinker --wrap=stream_new
 $(OUT)/tests/fault/liaisond-lenient: $(OUT)/tests/fault/lenient.o $(OUT)/broker/main.o $(OUT)/parts.a # for 07-hostile
 $(OUT)/tests/fault/liaisond-lenient: LDLIBS += $(patsubst %,-Xlinker --wrap=%,session_fire session_end session_wake tally_add)
 $(SHIM): tests/fault/disk.c ; @mkdir -p $(@D) && $(CC) $(subst $(SANFLAG),,$(BASE)) $(WARN) -fvisibility=default -O2 -g -shared -o $@ $< -ldl
+$(OUT)/tests/fault/meta_flips: LDLIBS += -Xlinker --wrap=store_lock
 $(UNITS): LDLIBS += -lcmocka
 $(FUZZERS): LDLIBS += -fsanitize=fuzzer
 $(OUT)/tests/fuzz/fuzz_rows: LDLIBS += $(patsubst %,-Xlinker --wrap=store_%,get put scan)

@@ -250,6 +250,7 @@ static enum liaison_code serve(struct core *core, struct arena *arena,
         if (code != LIAISON_OK)
             break;
         notes_hear(core);
+        tend(core);
         code = scrub(core, arena);
         if (code != LIAISON_OK)
             break;

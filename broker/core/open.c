@@ -126,21 +126,33 @@ static enum liaison_code bind_pairs(struct core *c)
     return LIAISON_OK;
 }
 
+/* Not before all is found sound: what may hold more than can be read at this moment stays as it is. */
+static enum liaison_code lead(struct core *c, char *why, size_t why_len)
+{
+    enum liaison_code code =
+        c->evidence ? LIAISON_OK : store_lead(c->store, &c->head.epoch);
+
+    if (code != LIAISON_OK)
+        snprintf(why, why_len, "%s: %s", c->settings.store_url, err_text(code));
+    return code;
+}
+
 static enum liaison_code open_store(struct core *c, char *why, size_t why_len)
 {
-    bool fresh;
-    uint64_t epoch;
+    bool fresh, newest;
     enum liaison_code code =
         store_open(c->settings.store_url, TABLES, T__COUNT, &c->settings.store, &c->store,
                    &fresh, why, why_len);
 
     if (code != LIAISON_OK)
         return code;
-    code = store_lead(c->store, &epoch);
+    code = store_lock(c->store, &newest, why, why_len);
     if (code != LIAISON_OK) {
         snprintf(why, why_len, "%s: %s", c->settings.store_url, err_text(code));
         return code;
     }
+    if (!newest)
+        core_evidence(c, why);
     code = read_last(c);
     if (code != LIAISON_OK) {
         snprintf(why, why_len, "the store cannot be read: %s", err_text(code));
@@ -151,6 +163,9 @@ static enum liaison_code open_store(struct core *c, char *why, size_t why_len)
     code = open_log(c, why, why_len);
     if (code != LIAISON_OK)
         return code;
+    code = lead(c, why, why_len);
+    if (code != LIAISON_OK)
+        return code;
     code = groups_load(c, why, why_len);
     if (code != LIAISON_OK)
         return code;
@@ -158,7 +173,7 @@ static enum liaison_code open_store(struct core *c, char *why, size_t why_len)
         .lease_ms = c->settings.lease_ms,
         .window_messages = c->settings.window,
         .window_bytes = c->settings.window_bytes,
-        .first_lease = epoch << 32 | 1,
+        .first_lease = c->head.epoch << 32 | 1,
     });
     return c->delivery == NULL ? LIAISON_MEMORY : party_load(c);
 }

@@ -49,6 +49,14 @@ struct summaries {
     uint64_t day;    /* since 1970, UTC */
 };
 
+/* Readers of the store in other processes, as they were seen last; see tend.c. */
+struct tended {
+    uint64_t at_ms; /* monotonic */
+    int held_by;    /* process; 0: nobody */
+    uint64_t held_since_ms;
+    bool held_told;
+};
+
 struct core {
     struct core_settings settings;
     struct hash *hash;
@@ -74,6 +82,7 @@ struct core {
     struct party **parties; /* by number - 1 */
     size_t n_parties, stored_parties;
     struct map *party_names; /* by hash of the name; see party.c */
+    struct tended tended;
     bool stopping;
     bool was_full; /* the last batch found no room */
 };
@@ -148,6 +157,9 @@ void core_free_chain(struct call *c);
 
 /* Does what one call asks; its answer, if there is one, lies in it until the commit. */
 void core_handle(struct batch *b, struct call *c);
+
+/* Does it if it is a call that never leaves an entry, and says so. */
+bool core_handle_proof(struct batch *b, struct call *c);
 
 /* ------------------------------------------------------------ batch.c */
 
@@ -523,6 +535,11 @@ void summary_if_due(struct batch *b);
 
 /* Compares the next few referrals with what their entries come to, over and over again; changes nothing. Resets the arena. */
 void replay_some(struct core *c, struct arena *arena);
+
+/* ------------------------------------------------------------ tend.c */
+
+/* Every few seconds: frees what dead readers of the store held, and says who holds too much. */
+void tend(struct core *c);
 
 /* ------------------------------------------------------------ evidence */
 

@@ -92,6 +92,11 @@ static const struct line {
                            "Bytes that the store's tables hold."},
     [METRIC_STORE_MAP] = {"liaison_store_map_bytes", "gauge",
                           "The most the store may ever hold."},
+    [METRIC_STORE_FILE] = {"liaison_store_file_bytes", "gauge",
+                           "Bytes of the store's file, free pages among them."},
+    [METRIC_STORE_BEHIND] = {"liaison_store_reader_commits", "gauge",
+                             "Commits since the state that another process reads; its "
+                             "pages are kept. 0: nobody reads."},
     [METRIC_STORE_FULL] = {"liaison_store_full", "gauge",
                            "1 while changes are refused for want of room."},
     [METRIC_CRL_ENDS] = {"liaison_crl_next_update_timestamp_seconds", "gauge",

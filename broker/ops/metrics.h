@@ -15,6 +15,8 @@ enum metric {
     METRIC_DELIVERIES,    /* items sent to recipients, further attempts included */
     METRIC_STORE_USED,    /* bytes */
     METRIC_STORE_MAP,     /* bytes, the setting */
+    METRIC_STORE_FILE,    /* bytes of the data file, free pages among them */
+    METRIC_STORE_BEHIND,  /* commits since the state that another process reads */
     METRIC_STORE_FULL,    /* 1: the last batch found no room */
     METRIC_CRL_ENDS,      /* seconds since 1970, the first list of them */
     METRIC_CERT_ENDS,     /* seconds since 1970, the first of the broker's chain */

@@ -58,9 +58,9 @@ enum liaison_code lmdb_failure(struct store *s, const char *call, int rc)
 /* ---------------------------------------------------------------- the head */
 
 enum {
-    HEAD_BYTES = 8 + 8 + 32 + 16 + 1, /* size, epoch, root, batch id, was there a batch */
-    FREE_DBI = 0,                     /* LMDB's own: free pages */
-    MAIN_DBI = 1,                     /* LMDB's own: the names of the others */
+    HEAD_BYTES = 8 + 8 + 32 + 16 + 1 +
+                 8, /* size, epoch, root, batch id, was there a batch, transaction */
+    MAIN_DBI = 1,   /* LMDB's own: the names of the others */
     META_PAGES = 2,
 };
 
@@ -79,6 +79,7 @@ int lmdb_get_head(struct store *s, MDB_txn *txn, struct lmdb_head *out)
     memcpy(out->head.root, p + 16, 32);
     memcpy(out->batch_id, p + 48, 16);
     out->committed = p[64] != 0;
+    out->txn = be64_get(p + 65);
     return 0;
 }
 
@@ -90,13 +91,14 @@ int lmdb_put_head(struct store *s, MDB_txn *txn, const struct lmdb_head *h)
     memcpy(row + 16, h->head.root, 32);
     memcpy(row + 48, h->batch_id, 16);
     row[64] = h->committed;
+    be64_put(row + 65, mdb_txn_id(txn));
     MDB_val key = lmdb_val(slice_text("head")), value = lmdb_val(slice(row, sizeof row));
     return mdb_put(txn, s->meta, &key, &value, 0);
 }
 
 int lmdb_count_pages(struct store *s, MDB_txn *txn, uint64_t *out)
 {
-    const MDB_dbi others[] = {FREE_DBI, MAIN_DBI, s->meta};
+    const MDB_dbi others[] = {LMDB_FREE_DBI, MAIN_DBI, s->meta};
     uint64_t pages = META_PAGES;
     for (size_t i = 0; i < s->n_tables + sizeof others / sizeof *others; i++) {
         MDB_dbi dbi = i < s->n_tables ? s->tables[i].dbi : others[i - s->n_tables];
@@ -218,8 +220,7 @@ static bool same_head(const struct store_head *a, const struct store_head *b)
            memcmp(a->root, b->root, sizeof a->root) == 0;
 }
 
-/* LMDB reports a write that the full disk cut short as EIO, like a failing one, and that ends our use of the store. So
- * ordinary batches stop while there is still room for the reserve's. */
+/* Ordinary batches stop while there is still room for the reserve's. */
 static bool disk_short(const struct store *s)
 {
     struct statvfs fs;
@@ -232,15 +233,6 @@ uint64_t store_used_bytes(const struct store *s)
     return s->used_pages * s->page_bytes;
 }
 
-/* A backup that was killed would hold its pages until our next start. */
-static void look_for_dead_readers(struct store *s)
-{
-    int dead = 0;
-    if (s->batches++ % LMDB_READERS_LOOK == 0 && mdb_reader_check(s->env, &dead) == 0 &&
-        dead > 0)
-        log_info("store.readers", "cleared=%d", dead);
-}
-
 enum liaison_code store_begin(struct store *s, const struct store_head *expected,
                               enum store_use use, struct store_batch **out)
 {
@@ -248,11 +240,10 @@ enum liaison_code store_begin(struct store *s, const struct store_head *expected
     struct lmdb_head h;
     if (s->broken)
         return LIAISON_IO;
-    if (s->epoch == 0 || expected->epoch != s->epoch)
+    if (s->leader_fd < 0 || expected->epoch != s->epoch)
         return LIAISON_FENCED;
     if (b->txn != NULL)
         return LIAISON_INTERNAL;
-    look_for_dead_readers(s);
     int rc = mdb_txn_begin(s->env, NULL, 0, &b->txn);
     if (rc != 0) {
         b->txn = NULL;
@@ -362,7 +353,7 @@ static enum liaison_code finish(struct store_batch *b, const struct store_head *
     memcpy(h.batch_id, batch_id, sizeof h.batch_id);
     if (b->failed != LIAISON_OK)
         return b->failed;
-    if (next->epoch != s->epoch)
+    if (!s->leads || next->epoch != s->epoch)
         return LIAISON_FENCED;
     int rc = lmdb_put_head(s, b->txn, &h);
     if (rc == 0)
@@ -383,6 +374,15 @@ static bool still_sound(struct store *s)
     return true;
 }
 
+/* LMDB reports a write that the full disk cut short as EIO, like one that failed. But then no call has failed: whatever does, a
+ * flush above all, leaves its reason in errno. */
+static int commit(MDB_txn *txn)
+{
+    errno = 0;
+    int rc = mdb_txn_commit(txn);
+    return rc == EIO && errno == 0 ? ENOSPC : rc;
+}
+
 enum liaison_code store_commit(struct store_batch *b, const struct store_head *next,
                                const uint8_t batch_id[16])
 {
@@ -393,7 +393,7 @@ enum liaison_code store_commit(struct store_batch *b, const struct store_head *n
         store_abort(b);
         return code;
     }
-    int rc = mdb_txn_commit(b->txn);
+    int rc = commit(b->txn);
     b->txn = NULL; /* gone, whatever the outcome */
     if (rc == 0) {
         s->used_pages = used;

@@ -9,7 +9,10 @@
 
 #define LMDB_SCHEME "lmdb:"
 
-enum { LMDB_KEY_MAX = 511, LMDB_READERS_LOOK = 1024 };
+enum {
+    LMDB_KEY_MAX = 511,
+    LMDB_FREE_DBI = 0, /* its own table of free pages */
+};
 
 struct store_batch {
     struct store *store;
@@ -28,13 +31,13 @@ struct store {
     MDB_txn *reader; /* reset between scans, so that a scan allocates nothing */
     bool scanning;
     int dir_fd, leader_fd;
-    uint64_t epoch; /* 0: not leading */
+    uint64_t epoch; /* of the head, once the lock is ours */
+    bool leads;     /* and it is ours */
     bool
         broken; /* a commit or a page failed: refuses all until a restart has checked it */
     uint64_t used_pages, page_bytes;
     uint64_t ordinary_pages; /* what an ordinary batch may leave in use */
     uint64_t reserve_bytes;
-    uint64_t batches; /* begun; after some, dead readers are looked for */
     MDB_dbi meta;
     struct store_batch batch;
     size_t n_tables;
@@ -46,6 +49,7 @@ struct lmdb_head {
     struct store_head head;
     uint8_t batch_id[16];
     bool committed; /* some batch was */
+    uint64_t txn;   /* LMDB's number of the transaction that wrote the row, which is every one that commits */
 };
 
 /* What LMDB's code means to callers. LIAISON_IO for those without a line in the table. */

@@ -10,7 +10,7 @@
 
 #include "broker/store/lmdb.h"
 
-enum { FORMAT = 1 };
+enum { FORMAT = 2 };
 
 static const char META_NAME[] = "lmdb.meta";
 static const char DATA_FILE[] = "data.mdb";
@@ -124,6 +124,14 @@ static int put_format(struct store *s, MDB_txn *txn)
     return rc == MDB_KEYEXIST ? 0 : rc;
 }
 
+/* The head tells which transaction was the last; this is one. */
+static int put_head_again(struct store *s, MDB_txn *txn)
+{
+    struct lmdb_head h;
+    int rc = lmdb_get_head(s, txn, &h);
+    return rc == MDB_NOTFOUND ? 0 : rc == 0 ? lmdb_put_head(s, txn, &h) : rc;
+}
+
 /* Opens every table in one transaction. Returns LMDB's code; MDB_NOTFOUND if one is not there and shall not be made. */
 static int open_tables(struct store *s, const struct store_table *tables, bool make)
 {
@@ -139,6 +147,8 @@ static int open_tables(struct store *s, const struct store_table *tables, bool m
     }
     if (rc == 0 && make)
         rc = put_format(s, txn);
+    if (rc == 0 && make)
+        rc = put_head_again(s, txn);
     if (rc != 0) {
         mdb_txn_abort(txn);
         return rc;
@@ -285,31 +295,137 @@ static enum liaison_code take_lock(struct store *s)
     return fsync(s->dir_fd) == 0 ? LIAISON_OK : lmdb_failure(s, "fsync", errno);
 }
 
-enum liaison_code store_lead(struct store *s, uint64_t *epoch)
+/* What one snapshot says of itself. */
+struct snapshot {
+    struct lmdb_head head;
+    uint64_t txn;        /* of the meta page */
+    uint64_t freed;      /* the last transaction that gave pages up */
+    uint64_t used, free; /* pages, together at most `pages` */
+    uint64_t pages;
+};
+
+/* LMDB's list of free pages: transaction -> how many, and which. */
+static int read_free(MDB_txn *txn, struct snapshot *p)
 {
+    MDB_cursor *cursor;
+    MDB_val key, value;
+    int rc = mdb_cursor_open(txn, LMDB_FREE_DBI, &cursor);
+    if (rc != 0)
+        return rc;
+    while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+        size_t freed, n;
+        if (key.mv_size != sizeof freed || value.mv_size < sizeof n) {
+            rc = MDB_CORRUPTED;
+            break;
+        }
+        memcpy(&freed, key.mv_data, sizeof freed);
+        memcpy(&n, value.mv_data, sizeof n);
+        p->freed = freed;
+        p->free += n;
+    }
+    mdb_cursor_close(cursor);
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+static int read_snapshot(struct store *s, struct snapshot *p)
+{
+    MDB_envinfo info;
+    *p = (struct snapshot){0};
+    int rc = mdb_txn_renew(s->reader);
+    if (rc != 0)
+        return rc;
+    p->txn = mdb_txn_id(s->reader);
+    rc = lmdb_get_head(s, s->reader, &p->head);
+    if (rc == MDB_NOTFOUND) /* nothing was written yet */
+        p->head.txn = p->txn;
+    if (rc == 0 || rc == MDB_NOTFOUND)
+        rc = read_free(s->reader, p);
+    if (rc == 0)
+        rc = lmdb_count_pages(s, s->reader, &p->used);
+    if (rc == 0)
+        rc = mdb_env_info(s->env, &info);
+    if (rc == 0)
+        p->pages = info.me_last_pgno + 1;
+    mdb_txn_reset(s->reader);
+    return rc;
+}
+
+/* LMDB takes the meta page with the higher number and has no checksum over it: where a bit of either has changed, or a write
+ * was torn, it opens an older snapshot, or one mixed of two, and says nothing. But every commit leaves its number in the head,
+ * and every commit but the first gives pages up under it. A copy without free pages begins again at 1. */
+static bool is_newest(const struct snapshot *p, char *why, size_t why_len)
+{
+    enum { FIRST = 1 };
+
+    if (p->txn <= FIRST)
+        return true;
+    if (p->head.txn != p->txn || (p->freed != 0 && p->freed != p->txn))
+        explain(LIAISON_OK, why, why_len,
+                "the newest page of the store is of transaction %" PRIu64
+                ", what it leads to is of %" PRIu64 ": it is damaged",
+                p->txn, p->head.txn != p->txn ? p->head.txn : p->freed);
+    else if (p->used + p->free > p->pages)
+        explain(LIAISON_OK, why, why_len,
+                "the newest page of the store counts %" PRIu64 " pages, and %" PRIu64
+                " are in use or free: it is damaged",
+                p->pages, p->used + p->free);
+    else
+        return true;
+    return false;
+}
+
+enum liaison_code store_lock(struct store *s, bool *sound, char *why, size_t why_len)
+{
+    struct snapshot p;
     if (s->broken)
         return LIAISON_IO;
     enum liaison_code code = take_lock(s);
     if (code != LIAISON_OK)
         return code;
-    MDB_txn *txn;
+    int rc = read_snapshot(s, &p);
+    if (rc != 0)
+        return lmdb_failure(s, "look", rc);
+    *sound = is_newest(&p, why, why_len);
+    s->epoch = p.head.head.epoch;
+    s->used_pages = p.used;
+    return LIAISON_OK;
+}
+
+/* The transaction that raises the epoch. */
+static int raise_epoch(struct store *s, uint64_t *epoch)
+{
     struct lmdb_head h;
+    MDB_txn *txn;
     int rc = mdb_txn_begin(s->env, NULL, 0, &txn);
     if (rc != 0)
-        return lmdb_failure(s, "begin", rc);
+        return rc;
     rc = lmdb_get_head(s, txn, &h);
     h.head.epoch++;
     if (rc == 0 || rc == MDB_NOTFOUND)
         rc = lmdb_put_head(s, txn, &h);
     if (rc == 0)
         rc = lmdb_count_pages(s, txn, &s->used_pages);
-    if (rc != 0) {
-        mdb_txn_abort(txn);
-        return lmdb_failure(s, "lead", rc);
-    }
-    rc = mdb_txn_commit(txn);
+    *epoch = h.head.epoch;
+    if (rc == 0)
+        return mdb_txn_commit(txn);
+    mdb_txn_abort(txn);
+    return rc;
+}
+
+enum liaison_code store_lead(struct store *s, uint64_t *epoch)
+{
+    uint64_t next;
+    if (s->broken)
+        return LIAISON_IO;
+    if (s->leads)
+        return LIAISON_FENCED;
+    enum liaison_code code = s->leader_fd >= 0 ? LIAISON_OK : take_lock(s);
+    if (code != LIAISON_OK)
+        return code;
+    int rc = raise_epoch(s, &next);
     if (rc != 0)
-        return lmdb_failure(s, "commit", rc);
-    *epoch = s->epoch = h.head.epoch;
+        return lmdb_failure(s, "lead", rc);
+    s->leads = true;
+    *epoch = s->epoch = next;
     return LIAISON_OK;
 }

@@ -47,8 +47,17 @@ enum liaison_code store_open(const char *url, const struct store_table *tables, 
 /* Closes it; an open batch must have ended. NULL is harmless. */
 void store_close(struct store *s);
 
-/* Becomes the only writer, until close or death, and raises the epoch.
- * Errors: LIAISON_FENCED (another process leads), LIAISON_IO, LIAISON_FULL. */
+/* Takes the right to write from all other processes, until close or death, and looks whether what is open is what was committed
+ * last. Writes nothing: batches can begin, and none can commit before store_lead().
+ *
+ * *sound false: an older state is open, because the page that leads to the newest is damaged; `why` is a sentence. A commit
+ * would overwrite what is still there of the newest.
+ * Errors: LIAISON_FENCED (another process has the right, or this one has it already), LIAISON_IO, LIAISON_DAMAGED. */
+MUST_CHECK
+enum liaison_code store_lock(struct store *s, bool *sound, char *why, size_t why_len);
+
+/* Becomes the writer, by raising the epoch; takes the right to write if store_lock() has not.
+ * Errors: LIAISON_FENCED (another process has it, or this one leads already), LIAISON_IO, LIAISON_FULL. */
 MUST_CHECK
 enum liaison_code store_lead(struct store *s, uint64_t *epoch);
 
@@ -58,6 +67,19 @@ enum liaison_code store_head(struct store *s, struct store_head *out);
 
 /* What the tables hold, in whole pages, as of the last commit. The writer's thread. */
 uint64_t store_used_bytes(const struct store *s);
+
+/* Other processes that read the store, such as a backup. None of them keeps the writer waiting. But no page of the state that one
+ * reads is used again until it is done, so that the file grows with every commit. */
+struct store_readers {
+    unsigned cleared;    /* that had died while they read: what they held is free again */
+    int pid;             /* of the one that reads the oldest state; 0: nobody reads */
+    uint64_t behind;     /* commits since that state */
+    uint64_t file_bytes; /* of the data file, as far as it is laid out */
+};
+
+/* Clears the dead and counts the living; to be called every few seconds. The writer's thread. Errors: LIAISON_IO. */
+MUST_CHECK
+enum liaison_code store_tend(struct store *s, struct store_readers *out);
 
 /* Begins the one batch. Errors: LIAISON_FENCED (not leading, or the head is not `expected`), LIAISON_IO. */
 MUST_CHECK

@@ -27,8 +27,8 @@ int audit_lib_fail(struct audit *a, enum liaison_code code)
     return audit_fail(code, "%s", sentence[0] != '\0' ? sentence : err_text(code));
 }
 
-static enum liaison_code read_profile(struct audit *a, struct profile *p, char *why,
-                                      size_t why_len)
+enum liaison_code audit_profile(struct audit *a, struct profile *p, char *why,
+                                size_t why_len)
 {
     const char *dir = profile_dir(a->opt[AUDIT_OPT_PROFILE], a->arena);
 
@@ -93,7 +93,7 @@ bool audit_open(struct audit *a, int *status)
         return false;
     }
     snprintf(timeout_ms, sizeof timeout_ms, "%ld", atol(seconds) * 1000);
-    enum liaison_code code = read_profile(a, &p, why, sizeof why);
+    enum liaison_code code = audit_profile(a, &p, why, sizeof why);
 
     if (code == LIAISON_OK)
         code = liaison_new(&a->lib);

@@ -22,6 +22,10 @@ enum audit_option {
     AUDIT_OPT_EVIDENCE,
     AUDIT_OPT_THREADS,
     AUDIT_OPT_FULL,
+    AUDIT_OPT_WHOLE,
+    AUDIT_OPT_WITNESSED,
+    AUDIT_OPT_SIZE,
+    AUDIT_OPT_AFTER,
     AUDIT_OPT_OUT,
     AUDIT_OPT_JSON,
     AUDIT_OPT_PROFILE,
@@ -52,6 +56,10 @@ __attribute__((format(printf, 2, 3))) int audit_fail(enum liaison_code code,
 /* The same with the library's sentence about its last call. */
 int audit_lib_fail(struct audit *a, enum liaison_code code);
 
+/* Reads the profile, which must be an auditor's. On error `why` is a sentence. Errors: profile_read()'s, LIAISON_ROLE. */
+MUST_CHECK
+enum liaison_code audit_profile(struct audit *a, struct profile *p, char *why, size_t why_len);
+
 /* Reads the profile, which must be an auditor's, and makes a->lib ready. On false it was said and *status is the exit status. */
 MUST_CHECK
 bool audit_open(struct audit *a, int *status);
@@ -64,6 +72,10 @@ bool audit_time(const char *text, bool end, uint64_t *ns);
 
 /* Checks the forms of --limit, --referral, --event, --from and --until. Returns 0, or the exit status. */
 int audit_filter_check(const struct audit *a, uint64_t *limit);
+
+/* A decimal number without sign or leading zeros that could be one of an entry. */
+MUST_CHECK
+bool audit_number(const char *text, uint64_t *out);
 
 /* ---- policy.c */
 
@@ -87,3 +99,7 @@ int audit_search(struct audit *a);
 int audit_timeline(struct audit *a);
 int audit_who_saw(struct audit *a);
 int audit_prove(struct audit *a);
+int audit_checkpoint(struct audit *a);
+int audit_export(struct audit *a);
+int audit_witness(struct audit *a);
+int audit_explain(struct audit *a);

@@ -83,6 +83,16 @@ enum liaison_code bundle_put_rules(struct bundle_writer *w, const uint8_t id[HAS
 MUST_CHECK
 enum liaison_code bundle_seal(struct bundle_writer *w);
 
+/* The same in two steps, so that what was written can be read back first: FOLDER.part is a whole bundle after the one, FOLDER
+ * after the other. */
+MUST_CHECK
+enum liaison_code bundle_close(struct bundle_writer *w);
+MUST_CHECK
+enum liaison_code bundle_publish(struct bundle_writer *w);
+
+/* FOLDER.part. Borrows: until w is released. */
+const char *bundle_part(const struct bundle_writer *w);
+
 /* The sentence about what went wrong. Borrows: until w is released. */
 const char *bundle_writer_why(const struct bundle_writer *w);
 void bundle_writer_free(struct bundle_writer *w); /* an unsealed bundle stays in FOLDER.part; NULL is harmless */

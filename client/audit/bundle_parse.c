@@ -72,7 +72,8 @@ enum liaison_code bundle_parse_seal(struct slice text, struct bundle_seal *out)
             return LIAISON_DAMAGED;
     if (lines < s.files)
         return LIAISON_NOT_FOUND;
-    if (lines > s.files || text.p[-1] != '\n') /* there is at least the first line's end */
+    if (lines > s.files ||
+        text.p[-1] != '\n') /* there is at least the first line's end */
         return LIAISON_DAMAGED;
     *out = s;
     return LIAISON_OK;

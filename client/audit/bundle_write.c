@@ -229,8 +229,12 @@ enum liaison_code bundle_put_rules(struct bundle_writer *w, const uint8_t id[HAS
     return put(w, path, text);
 }
 
-/* Gives the folder its name, and makes that last. */
-static enum liaison_code publish(struct bundle_writer *w)
+const char *bundle_part(const struct bundle_writer *w)
+{
+    return w->part;
+}
+
+enum liaison_code bundle_publish(struct bundle_writer *w)
 {
     char *up = strdup(w->folder), *slash = up == NULL ? NULL : strrchr(up, '/');
 
@@ -249,7 +253,7 @@ static enum liaison_code publish(struct bundle_writer *w)
     return code;
 }
 
-enum liaison_code bundle_seal(struct bundle_writer *w)
+enum liaison_code bundle_close(struct bundle_writer *w)
 {
     char head[128];
     int head_len = snprintf(head, sizeof head,
@@ -271,5 +275,12 @@ enum liaison_code bundle_seal(struct bundle_writer *w)
     if (code == LIAISON_OK && syncfs(w->dir) != 0)
         code = fail_file(w, "sealed");
     free(all);
-    return code == LIAISON_OK ? publish(w) : code;
+    return code;
+}
+
+enum liaison_code bundle_seal(struct bundle_writer *w)
+{
+    enum liaison_code code = bundle_close(w);
+
+    return code == LIAISON_OK ? bundle_publish(w) : code;
 }

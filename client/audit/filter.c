@@ -23,12 +23,17 @@ bool audit_time(const char *text, bool end, uint64_t *ns)
     return true;
 }
 
-static bool good_number(const char *text, uint64_t *out)
+bool audit_number(const char *text, uint64_t *out)
 {
     if (text[0] == '\0' || strlen(text) > 18 || text[strspn(text, "0123456789")] != '\0')
         return false;
     *out = strtoull(text, NULL, 10);
-    return *out > 0;
+    return true;
+}
+
+static bool good_number(const char *text, uint64_t *out)
+{
+    return audit_number(text, out) && *out > 0;
 }
 
 /* The words of Event, for a hint. */

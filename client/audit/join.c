@@ -242,6 +242,7 @@ enum liaison_code join_part(struct joined *j, const struct part *p)
 
     r->entries += p->entries;
     r->bytes += p->bytes;
+    r->hidden += p->hidden;
     r->tiles += p->tiles;
     r->pages += (p->end - p->first / SOURCE_WIDTH * SOURCE_WIDTH + SOURCE_WIDTH - 1) /
                 SOURCE_WIDTH;
@@ -276,5 +277,8 @@ void join_end(struct joined *j)
                      "log %" PRIu64
                      " does not begin with the last checkpoint of log %" PRIu64,
                      log, log - 1);
+    if (r->hidden > 0 && j->settings->whole)
+        findings_add(found(j), FOUND_MISSING, UINT64_MAX,
+                     "%" PRIu64 " entries were not shown, and all are wanted", r->hidden);
     r->parties = parties_count(j->parties);
 }

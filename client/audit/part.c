@@ -170,8 +170,9 @@ static bool keep_event(const struct part_worker *w, struct part *p, uint64_t seq
     const struct scan_entry *e = &w->entry;
     struct slice note = scan_bytes(e, SCAN_NOTE), id = scan_bytes(e, SCAN_REFERRAL_ID);
 
-    if (!of_the_log(scan_number(e, SCAN_EVENT)))
-        return true;
+    if (!of_the_log(scan_number(e, SCAN_EVENT)) ||
+        scan_number(e, SCAN_VERDICT) != LIAISON__V1__VERDICT__VERDICT_DONE)
+        return true; /* a summary that was refused is none */
     if (p->n_events == p->events_room) {
         size_t room = p->events_room == 0 ? 8 : 2 * p->events_room;
         struct part_event *wider = realloc(p->events, room * sizeof *wider);
@@ -292,12 +293,36 @@ static void compare(struct part_worker *w, struct part *p, uint64_t n, unsigned 
 static void hash_leaves(struct part_worker *w)
 {
     for (unsigned i = 0; i < w->page.n; i++) {
+        if (w->page.entry[i].p == NULL)
+            continue;
         uint8_t *leaf = (uint8_t *)(uintptr_t)w->page.entry[i].p - 1;
 
         *leaf = 0x00;
         hash_sha256(w->tree.hash, &(struct slice){leaf, w->page.entry[i].n + 1}, 1,
                     w->leaves[i]);
     }
+}
+
+/* Of an entry that may not be read the tile's hash is all there is; it is checked with the tile. */
+static void take_hidden(struct part_worker *w)
+{
+    for (unsigned i = 0; i < w->page.n; i++)
+        if (w->page.entry[i].p == NULL)
+            memcpy(w->leaves[i], w->tile[i], HASH_BYTES);
+}
+
+static bool take_entry(struct part_worker *w, struct part *p, uint64_t seq)
+{
+    struct slice bytes = w->page.entry[seq % SOURCE_WIDTH];
+
+    if (seq < p->first || seq >= p->end)
+        return true;
+    if (bytes.p != NULL)
+        return read_entry(w, p, bytes, seq, !w->wrong[seq % SOURCE_WIDTH]);
+    p->entries++;
+    p->hidden++;
+    hole(p);
+    return true;
 }
 
 static bool check_page(struct part_worker *w, struct part *p, uint64_t n)
@@ -318,6 +343,7 @@ static bool check_page(struct part_worker *w, struct part *p, uint64_t n)
     code = s->tile(s->arg, 0, n, width, w->tile);
     if (code == LIAISON_OK) {
         p->tiles++;
+        take_hidden(w);
         compare(w, p, n, width);
     } else {
         bundle_tile_path(0, n, width, path);
@@ -325,8 +351,7 @@ static bool check_page(struct part_worker *w, struct part *p, uint64_t n)
             return false;
     }
     for (unsigned i = 0; i < width; i++)
-        if (first + i >= p->first && first + i < p->end &&
-            !read_entry(w, p, w->page.entry[i], first + i, !w->wrong[i]))
+        if (!take_entry(w, p, first + i))
             return false;
     return true;
 }

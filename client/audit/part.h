@@ -23,6 +23,7 @@ struct part_event {
 struct part {
     uint64_t first, end; /* entries [first, end) were asked for */
     uint64_t entries, tiles, bytes;
+    uint64_t hidden; /* of the entries: not to be read by us; there is nothing but the hash */
     uint64_t first_time_ns, last_time_ns; /* of entries that could be read */
     bool has_time;
     bool hole; /* entries are missing, or cannot be believed: what follows from all of them is not to be told */

@@ -4,44 +4,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "client/audit/offline.h"
+#include "client/audit/trail.h"
 #include "client/lib/disk.h"
 
-enum liaison_code offline_prove(const struct offline *o, struct slice bytes, uint64_t seq,
-                                struct note_proof *out)
-{
-    struct tree t = {.source = bundle_source(o->bundle), .hash = hash_new()};
-    uint8_t leaf[HASH_BYTES];
-    enum liaison_code code = LIAISON_MEMORY;
-
-    *out = (struct note_proof){.index = seq, .note = bundle_note(o->bundle, 0)};
-    if (t.hash != NULL)
-        code = tree_path(&t, seq, o->checkpoint.size, out->path, &out->path_len);
-    if (code == LIAISON_OK) {
-        merkle_leaf(t.hash, bytes, leaf);
-        if (!merkle_check(t.hash, leaf, seq, o->checkpoint.size,
-                          slice(out->path, out->path_len * HASH_BYTES),
-                          o->checkpoint.root))
-            code = LIAISON_PROOF;
-    }
-    hash_free(t.hash);
-    return code;
-}
-
 struct proving {
-    const struct offline *offline;
+    struct trail *trail;
     const char *path; /* NULL: standard output */
+    bool came;
 };
 
-static int prove_one(void *arg, const Liaison__V1__LedgerEntry *e, struct slice bytes)
+static int prove_one(void *arg, const struct trail_item *item)
 {
-    const struct proving *p = arg;
+    struct proving *p = arg;
     struct note_proof proof;
     char *text = malloc(NOTE_PROOF_MAX);
     enum liaison_code code =
-        text == NULL ? LIAISON_MEMORY : offline_prove(p->offline, bytes, e->seq, &proof);
+        text == NULL ? LIAISON_MEMORY
+                     : trail_prove(p->trail, item->bytes, item->e->seq, &proof);
     int status = 0;
 
+    p->came = true;
     if (code == LIAISON_OK) {
         struct slice all = slice(text, note_proof_print(&proof, text));
 
@@ -51,8 +33,8 @@ static int prove_one(void *arg, const Liaison__V1__LedgerEntry *e, struct slice 
             status = audit_fail(LIAISON_FILE, "%s: %s", p->path, strerror(errno));
     } else {
         status = audit_fail(code == LIAISON_NOT_FOUND ? LIAISON_FILE : code,
-                            "the bundle's hashes prove nothing of entry %" PRIu64 ": %s",
-                            e->seq, err_text(code));
+                            "the log's hashes prove nothing of entry %" PRIu64 ": %s",
+                            item->e->seq, err_text(code));
     }
     free(text);
     return status;
@@ -60,16 +42,20 @@ static int prove_one(void *arg, const Liaison__V1__LedgerEntry *e, struct slice 
 
 int audit_prove(struct audit *a)
 {
-    struct offline o;
-    struct proving p = {.offline = &o, .path = a->opt[AUDIT_OPT_OUT]};
+    struct trail t;
+    struct proving p = {.trail = &t, .path = a->opt[AUDIT_OPT_OUT]};
     uint64_t seq = 0;
-    int status = offline_open(a, &o);
+    int status = trail_open(a, &t);
 
     if (status != 0)
         return status;
-    status = audit_seq(a, &o, &seq);
+    status = trail_seq(&t, &seq);
     if (status == 0)
-        status = offline_each(&o, seq, seq + 1, prove_one, &p);
-    offline_close(&o);
+        status = trail_each(&t, &(struct trail_filter){.first = seq, .end = seq + 1},
+                            prove_one, &p);
+    if (status == 0 && !p.came)
+        status = audit_fail(LIAISON_NOT_FOUND,
+                            "entry %" PRIu64 " was not shown to this auditor", seq);
+    trail_close(&t);
     return status;
 }

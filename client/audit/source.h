@@ -33,7 +33,8 @@ struct source {
     enum liaison_code (*tile)(void *arg, unsigned level, uint64_t n, unsigned width,
                               uint8_t (*out)[HASH_BYTES]);
 
-    /* The `width` entries of page n. The byte before each entry is the page's own and may be overwritten. */
+    /* The `width` entries of page n. The byte before each entry is the page's own and may be overwritten. An entry that whoever
+     * asks may not read has p NULL; a bundle has all. */
     enum liaison_code (*page)(void *arg, uint64_t n, unsigned width, struct source_page *out);
 
     /* The rule text of this SHA-256, as it lies there: whether it is that text is the caller's to check.

@@ -24,6 +24,7 @@ struct verify_settings {
     struct note_policy *policy; /* takes the rotations that the log holds */
     const struct verify_state *last; /* NULL: none was seen */
     bool all;                   /* every entry again, though there is a last state */
+    bool whole;                 /* an entry that was not shown is missing */
     uint64_t now_s;
     unsigned threads;           /* 1 to VERIFY_THREADS_MAX */
     verify_progress *progress;  /* NULL: none */
@@ -42,6 +43,7 @@ struct verify_report {
     struct checkpoint checkpoint;
     bool judged; /* the note is signed, by a key of the policy */
     struct note_judgement judgement;
+    uint64_t hidden; /* of the entries: not to be read by us, only their hashes were checked */
     uint64_t from, entries, bytes, pages, tiles, rule_texts, parties, summaries, rotations;
     uint64_t first_time_ns, last_time_ns;
     uint64_t last_size;          /* of the last state; 0: none */

@@ -35,15 +35,14 @@ static const char *time_text(uint64_t seconds, char out[40])
 
 /* ------------------------------------------------------------ for people */
 
-static void print_note(const struct verify_report *r)
+void verify_print_note(const struct checkpoint *c, const struct note_judgement *j)
 {
     char root[2 * HASH_BYTES + 1], when[40];
-    const struct note_judgement *j = &r->judgement;
 
-    hex(r->checkpoint.root, HASH_BYTES, root);
-    say(r->checkpoint.origin);
-    printf(": %" PRIu64 " entries, root %s\n", r->checkpoint.size, root);
-    if (!r->judged)
+    hex(c->root, HASH_BYTES, root);
+    say(c->origin);
+    printf(": %" PRIu64 " entries, root %s\n", c->size, root);
+    if (j == NULL)
         return;
     printf("signed with the key %02x%02x%02x%02x", j->log.id[0], j->log.id[1],
            j->log.id[2], j->log.id[3]);
@@ -70,6 +69,10 @@ static void print_checked(const struct verify_report *r)
                time_text(r->first_time_ns / 1000000000, from),
                time_text(r->last_time_ns / 1000000000, until));
     putchar('\n');
+    if (r->hidden > 0)
+        printf("%" PRIu64 " of them were not shown to this auditor: of those only hashes "
+               "were checked, and no party's counter across them\n",
+               r->hidden);
     if (r->next.from > 0)
         printf("entries 0 to %" PRIu64
                " are not in the bundle: of them only hashes were checked\n",
@@ -148,7 +151,7 @@ void verify_print(const struct verify_report *r, const struct verify_about *abou
     bool good = findings_result(&r->found) == VERIFY_GOOD;
 
     if (r->checkpoint.origin[0] != '\0')
-        print_note(r);
+        verify_print_note(&r->checkpoint, r->judged ? &r->judgement : NULL);
     if (r->checkpoint.size > 0)
         print_checked(r);
     print_erased(r);
@@ -221,6 +224,7 @@ static void set_numbers(json_t *o, const struct verify_report *r)
         {"from", r->from},
         {"verified_from", r->next.from},
         {"entries", r->entries},
+        {"hidden", r->hidden},
         {"bytes", r->bytes},
         {"pages", r->pages},
         {"tiles", r->tiles},

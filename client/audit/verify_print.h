@@ -8,6 +8,9 @@ struct verify_about {
     const char *evidence; /* the file both notes are in; NULL: none was needed, or could be written */
 };
 
+/* A checkpoint, and who has signed it; NULL: nobody has judged it. */
+void verify_print_note(const struct checkpoint *c, const struct note_judgement *judged);
+
 void verify_print(const struct verify_report *r, const struct verify_about *about);
 
 /* False when memory is out. */

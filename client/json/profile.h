@@ -1,8 +1,8 @@
 #pragma once
 /* A profile: the directory that says who we are and holds our keys.
  *
- *     profile.json                {"network", "broker", "agency" | "auditor", "broker_name"?, "officer"?,
- * "purpose"?, "basis"?}
+ *     profile.json                {"network", "broker", "agency" | "auditor", "broker_name"?,
+ *                                 "officer"?, "purpose"?, "basis"?}
  *     sign.key sign.crt           PEM; the key readable by its owner only
  *     seal.key seal.crt           the same; agencies only
  *     ca.crt crl.pem              root and issuing certificates; one revocation list per CA
@@ -10,7 +10,7 @@
  *                                 nothing is verified and no receipt comes
  *     log.rotations               rotations of that log's keys, one note after the other; may be missing
  *     log.seen log.fork           written by the library: the last checkpoint seen; evidence of a log that did not
- * extend it
+ *                                 extend it
  *     receipts/ID.LOG-SEQ.receipt of referral ID, entry SEQ of the broker's LOG-th log
  *     witness.key witness.state   of a witness: its key, and the last checkpoint it has cosigned
  */

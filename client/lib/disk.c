@@ -145,9 +145,10 @@ enum liaison_code disk_replace(const char *path, struct slice bytes)
     return LIAISON_FILE;
 }
 
-enum liaison_code disk_append(const char *path, struct slice bytes)
+/* Writes all of it to a file that was opened so. */
+static enum liaison_code write_to(const char *path, int how, struct slice bytes)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | how, 0600);
     bool ok = fd >= 0 && write_all(fd, bytes) && fsync(fd) == 0;
     int why = errno;
 
@@ -155,4 +156,14 @@ enum liaison_code disk_append(const char *path, struct slice bytes)
         close(fd);
     errno = why;
     return ok && sync_folder(path) ? LIAISON_OK : LIAISON_FILE;
+}
+
+enum liaison_code disk_create(const char *path, struct slice bytes)
+{
+    return write_to(path, O_EXCL, bytes);
+}
+
+enum liaison_code disk_append(const char *path, struct slice bytes)
+{
+    return write_to(path, O_APPEND, bytes);
 }

@@ -15,6 +15,10 @@ enum liaison_code disk_read(const char *path, size_t max, uint8_t **bytes, size_
 MUST_CHECK
 enum liaison_code disk_replace(const char *path, struct slice bytes);
 
+/* Makes `path`, which must not be there. Mode 0600. Errors: LIAISON_FILE; errno says why. */
+MUST_CHECK
+enum liaison_code disk_create(const char *path, struct slice bytes);
+
 /* Adds to the end of `path`, made if need be; flushed. Errors: LIAISON_FILE; errno says why. */
 MUST_CHECK
 enum liaison_code disk_append(const char *path, struct slice bytes);

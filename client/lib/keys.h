@@ -37,10 +37,8 @@ enum keys_part { KEYS_TRUST = 1, KEYS_SIGN = 2, KEYS_SEAL = 4, KEYS_ALL = 7 };
 void keys_drop(struct keys *k, unsigned parts);
 
 /* Each makes its part ready or says why not: roots and CRLs (whose file is looked at each time, and read again when
- * it
- * changed); own signing certificate (checked: profile, chain, name) and key; the
- * TLS context; own sealing certificate and key. Errors: LIAISON_CONFIG and those of proto/tls.h, with the sentence
- * kept. */
+ * it changed); own signing certificate (checked: profile, chain, name) and key; the TLS context; own sealing
+ * certificate and key. Errors: LIAISON_CONFIG and those of proto/tls.h, with the sentence kept. */
 MUST_CHECK
 enum liaison_code keys_trust(struct liaison *l);
 MUST_CHECK
@@ -51,14 +49,13 @@ MUST_CHECK
 enum liaison_code keys_seal(struct liaison *l);
 
 /* The sealing certificate of `agency`: from memory if it was fetched in the last ten minutes, else asked from the
- * broker's
- * directory and checked here. Borrows: until the next call of this function or keys_crls.
- * Errors: LIAISON_RECIPIENT, LIAISON_SEAL, those of a call. */
+ * broker's directory and checked here. Borrows: until the next call of this function or keys_crls. Errors:
+ * LIAISON_RECIPIENT, LIAISON_SEAL, those of a call. */
 MUST_CHECK
 enum liaison_code keys_reader(struct liaison *l, const char *agency,
                               const struct seal_reader **out);
 
 /* Takes over those of the broker's CRLs that are newer than ours: right issuer, its signature, a higher number.
- * Fresh trust is in
- * force then, the file is rewritten if it can be, and the live connection is checked again. Others are ignored. */
+ * Fresh trust is in force then, the file is rewritten if it can be, and the live connection is checked again. Others
+ * are ignored. */
 void keys_crls(struct liaison *l, const Liaison__V1__Agencies *agencies);

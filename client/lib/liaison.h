@@ -20,13 +20,12 @@
  * What holds everywhere:
  * - A handle, and what was made with it, belongs to one thread at a time. It does not survive fork(): the child gets
  *   LIAISON_USAGE from every call but the _free ones. It outlives what was made with it (referrals, actions,
- * queries);
- *   answers and letters live on their own.
+ *   queries); answers and letters live on their own.
  * - Every function that can fail returns an enum liaison_code; liaison_errmsg() has the sentence. Outputs are
- * untouched
- *   unless the call succeeded; the one exception is an `answer`, which is also given when the broker refused.
- * - The library never prints, never ends the process, starts no threads, installs no signal handlers and raises no
- * SIGPIPE.
+ *   untouched unless the call succeeded; the one exception is an `answer`, which is also given when the broker
+ *   refused.
+ * - The library never prints, never ends the process, starts no threads, installs no signal handlers and raises
+ *   no SIGPIPE.
  * - Text is UTF-8 and ends with NUL. Ids are the 36 characters of a UUIDv7. Every _free takes NULL.
  */
 #include <stddef.h>
@@ -82,9 +81,7 @@ LIAISON_API void liaison_free(struct liaison *l);
  *     sign_certificate  PEM: own signing certificate, then its issuing ones                      required to connect
  *     sign_key          PEM, mode 0600                                                           required to connect
  *     seal_certificate  PEM: own sealing certificate                                             required to open
- * sections
  *     seal_key          PEM, mode 0600                                                           required to open
- * sections
  *     officer           opaque number of the person behind the calls
  *     purpose, basis    of the calls; referrals and actions that set none take these
  *     timeout_ms        a call's time for everything, reconnecting included; default 30000
@@ -93,9 +90,8 @@ LIAISON_API void liaison_free(struct liaison *l);
  *     recipients        folder in which the recipients' sealing certificates are kept, so that liaison_seal works
  *                       while the broker cannot be reached; each is checked again whenever it is used
  *     log_policy        C2SP tlog-policy: whose checkpoints of the broker's log are believed, and which witnesses
- * they
- *                       want. Without it NOTHING says that the ledger was not rewritten: no checkpoint is looked at
- *                       and no receipt comes
+ *                       they want. Without it NOTHING says that the ledger was not rewritten: no checkpoint is looked
+ *                       at and no receipt comes
  *     log_rotations     rotations of that log's keys, one note after the other; the file may be missing
  *     log_seen          file for the last checkpoint seen, kept by the library; without it the handle alone remembers
  *     log_fork          file that the evidence goes into when a broker's log does not extend what was seen
@@ -112,12 +108,10 @@ LIAISON_API const char *liaison_errmsg(const struct liaison *l);
 /* Connects now: TCP, TLS 1.3 with certificates checked both ways, ZMTP, Hello and Welcome. Nothing to do if it
  * stands. It tries once; calls that wait try again, with growing pauses, until their time is over. Resolving a name
  * may block. Errors: LIAISON_CONFIG (a setting is missing), LIAISON_FILE, LIAISON_PERMISSION, LIAISON_UNREACHABLE,
- * LIAISON_TIMEOUT,
- *         LIAISON_CLOSED, LIAISON_TLS, LIAISON_CERTIFICATE, LIAISON_EXPIRED, LIAISON_REVOKED, LIAISON_PROFILE,
- *         LIAISON_IDENTITY, LIAISON_CRL, LIAISON_NETWORK, LIAISON_VERSION, LIAISON_PROTOCOL, LIAISON_MALFORMED; with
- *         log_policy: LIAISON_FORK (the broker's log does not extend the last checkpoint seen), LIAISON_SIGNATURE
- * (no log key
- *         of the policy signed its checkpoint). */
+ *         LIAISON_TIMEOUT, LIAISON_CLOSED, LIAISON_TLS, LIAISON_CERTIFICATE, LIAISON_EXPIRED, LIAISON_REVOKED,
+ *         LIAISON_PROFILE, LIAISON_IDENTITY, LIAISON_CRL, LIAISON_NETWORK, LIAISON_VERSION, LIAISON_PROTOCOL,
+ *         LIAISON_MALFORMED; with log_policy: LIAISON_FORK (the broker's log does not extend the last checkpoint
+ *         seen), LIAISON_SIGNATURE (no log key of the policy signed its checkpoint). */
 LIAISON_API enum liaison_code liaison_connect(struct liaison *l);
 
 /* Closes the connection; calls in flight stay and are sent again by the next liaison_connect, _receive or call. */
@@ -170,9 +164,8 @@ LIAISON_API enum liaison_code liaison_referral_section(struct liaison_referral *
  * referrals do not change afterwards and can be submitted any number of times.
  *
  * Errors: those of liaison_connect (unless the certificates are known), LIAISON_FIELD (which, in the message),
- * LIAISON_RECIPIENT
- *         (no such agency), LIAISON_SEAL (it publishes no sealing certificate that holds), LIAISON_USAGE (one is
- * sealed). */
+ *         LIAISON_RECIPIENT (no such agency), LIAISON_SEAL (it publishes no sealing certificate that holds),
+ *         LIAISON_USAGE (one is sealed). */
 LIAISON_API enum liaison_code liaison_seal(struct liaison *l,
                                            struct liaison_referral *const *r, size_t n);
 
@@ -306,8 +299,7 @@ LIAISON_API enum liaison_code liaison_query_next(struct liaison_query *q,
 LIAISON_API int liaison_query_more(const struct liaison_query *q);
 LIAISON_API void liaison_query_free(struct liaison_query *q);
 
-/* ------------------------------------------------------------------------------------------------ calls that do
- * not wait
+/* ----------------------------------------------------------------------------------------- calls that do not wait
  *
  * Each queues a call and gives its number, which the answer carries; nothing is sent before liaison_receive or
  * another call runs the connection, so that many calls share one write. Answers come in any order. What is not
@@ -611,8 +603,7 @@ LIAISON_API const char *liaison_letter_reader(const struct liaison_letter *t, si
 /* Opens the section `name` with the seal key: it was sealed by the signer to this agency, for this very referral
  * under this very name. Borrows: content and content_type as long as the letter. content has a NUL behind it.
  * Errors: LIAISON_NOT_FOUND (no such section), LIAISON_SEAL (not to be opened with this key, not in the one
- * profile, or moved from
- *         elsewhere), LIAISON_CONFIG (no seal_key set), LIAISON_FILE, LIAISON_PERMISSION. */
+ *         profile, or moved from elsewhere), LIAISON_CONFIG (no seal_key set), LIAISON_FILE, LIAISON_PERMISSION. */
 LIAISON_API enum liaison_code
 liaison_letter_open(struct liaison *l, struct liaison_letter *t, const char *name,
                     const uint8_t **content, size_t *len, const char **content_type);

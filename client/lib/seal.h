@@ -3,13 +3,10 @@
  *
  * The profile, DER and nothing else: ContentInfo of AuthEnvelopedData (RFC 5083) version 0; one KeyAgreeRecipientInfo
  * (RFC 5753) with an ephemeral P-256 key, dhSinglePass-stdDH-sha256kdf-scheme, id-aes256-wrap, no ukm, one
- * recipient named
- * by issuer and serial number; id-data under id-aes256-GCM (RFC 5084) with a 12-byte nonce and 16-byte tag; no
- * attributes.
- * It is written and read here byte by byte, so that opening never meets an algorithm that was not expected; the
- * result is what
- * `openssl cms -decrypt -inform DER` opens.
- * Source: PROTOCOL.md, "Sealing"; RFC 5652. */
+ * recipient named by issuer and serial number; id-data under id-aes256-GCM (RFC 5084) with a 12-byte nonce and
+ * 16-byte tag; no attributes. It is written and read here byte by byte, so that opening never meets an algorithm that
+ * was not expected; the result is what `openssl cms -decrypt -inform DER` opens. Source: PROTOCOL.md, "Sealing"; RFC
+ * 5652. */
 #include <openssl/evp.h>
 
 #include "liaison-codes.h"

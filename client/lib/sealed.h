@@ -1,7 +1,6 @@
 #pragma once
 /* What was signed, in the exact bytes that are sent, with what an answer about it must say. Shared by counting: a
- * referral and
- * the calls that carry it hold one each, so sending again costs no copy. Never changes. */
+ * referral and the calls that carry it hold one each, so sending again costs no copy. Never changes. */
 #include "liaison-codes.h"
 #include "proto/arena.h"
 #include "proto/liaison.pb-c.h"

@@ -298,7 +298,7 @@ def fields(b):
     return out
 
 
-VERSION, SEQ, TIME, EVENT, AGENCY, COUNTERPART, RULE_SET, COUNTER, COUNTERPART_COUNTER = 1, 2, 3, 6, 10, 12, 19, 23, 24
+VERSION, SEQ, TIME, EVENT, CODE, AGENCY, COUNTERPART, RULE_SET, COUNTER, COUNTERPART_COUNTER = 1, 2, 3, 6, 8, 10, 12, 19, 23, 24
 COUNT, SUMMARY, LOG, NOTE = 30, 31, 32, 33
 EVENT_SUMMARY, EVENT_NEW_LOG, EVENT_KEY_ROTATE = 8, 9, 10
 
@@ -335,7 +335,7 @@ class Trail:
 
     def events(self, seq, one, f, here):
         event = one.get(EVENT)
-        if event == EVENT_SUMMARY:
+        if event == EVENT_SUMMARY and CODE not in one:  # one that was denied is none
             total, n = one.get(COUNT, 0), len(f.get(SUMMARY, []))
             self.summary = self.summary or total
             want(total and n == min(self.summary, 256), here + 'a summary that lacks parties')

@@ -21,20 +21,21 @@ enum { HEAD_BYTES = 4096 };
 
 /* The words of the control page, in the order that disk.py knows. */
 struct control {
-    _Atomic uint64_t used;   /* bytes of records */
-    uint64_t room;           /* bytes of the whole file */
-    _Atomic uint64_t calls;  /* that match `kinds` and `inode` */
-    _Atomic uint64_t from;   /* the first of them to fail, from 1; 0: none */
-    _Atomic uint64_t until;  /* the last */
-    _Atomic uint64_t error;  /* errno; 0: the call never returns */
+    _Atomic uint64_t used;  /* bytes of records */
+    uint64_t room;          /* bytes of the whole file */
+    _Atomic uint64_t calls; /* that match `kinds` and `inode` */
+    _Atomic uint64_t from;  /* the first of them to fail, from 1; 0: none */
+    _Atomic uint64_t until; /* the last */
+    _Atomic uint64_t
+        error; /* errno; 0: the call never returns; LIE: it says that it has done it */
     _Atomic uint64_t kinds;  /* WRITES, FLUSHES */
     _Atomic uint64_t inode;  /* of the one file meant; 0: every file */
     _Atomic uint64_t failed; /* how many have */
     _Atomic uint64_t part;   /* 1: half of a failing write is written first */
 };
 
-enum { WRITES = 1, FLUSHES = 2 };
-enum kind { NONE, WRITE, WRITTEN, FLUSH, FLUSHED, TRUNCATE };
+enum { WRITES = 1, FLUSHES = 2, LIE = 10000 };
+enum kind { NONE, WRITE, WRITTEN, FLUSH, FLUSHED, TRUNCATE, FAILED };
 
 struct record {
     _Atomic uint64_t kind; /* set last: 0 where a writer was killed in the middle */
@@ -115,7 +116,7 @@ static void put(enum kind kind, uint64_t inode, uint64_t offset, uint64_t len,
 }
 
 /* True if this call is to fail. */
-static int fails(uint64_t inode, uint64_t kind)
+static int fails(uint64_t inode, uint64_t kind, uint64_t offset)
 {
     uint64_t only = atomic_load(&control->inode);
 
@@ -127,6 +128,7 @@ static int fails(uint64_t inode, uint64_t kind)
     if (from == 0 || n < from || n > atomic_load(&control->until))
         return 0;
     atomic_fetch_add(&control->failed, 1);
+    put(FAILED, inode, offset, kind, 0, NULL, 0);
     while (atomic_load(&control->error) == 0)
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     errno = (int)atomic_load(&control->error);
@@ -158,7 +160,7 @@ static uint64_t before_write(int fd, const struct iovec *v, int n, uint64_t offs
         return 0;
     for (int i = 0; i < n; i++)
         len += v[i].iov_len;
-    if (fails(inode, WRITES)) {
+    if (fails(inode, WRITES, offset)) {
         *failed = 1;
         (void)write_half(fd, v, offset);
         return inode;
@@ -172,9 +174,19 @@ static void after_write(int fd, uint64_t inode, uint64_t offset, ssize_t done)
     int error = errno;
 
     if (inode != 0 && done >= 0)
-        put(WRITTEN, inode, offset, (uint64_t)done,
-            (fcntl(fd, F_GETFL) & O_DSYNC) != 0, NULL, 0);
+        put(WRITTEN, inode, offset, (uint64_t)done, (fcntl(fd, F_GETFL) & O_DSYNC) != 0,
+            NULL, 0);
     errno = error;
+}
+
+/* What a write that fails says. */
+static ssize_t told(const struct iovec *v, int n)
+{
+    ssize_t len = 0;
+
+    for (int i = 0; errno == LIE && i < n; i++)
+        len += (ssize_t)v[i].iov_len;
+    return errno == LIE ? len : -1;
 }
 
 static uint64_t here(int fd)
@@ -191,9 +203,9 @@ ssize_t write(int fd, const void *data, size_t len)
     uint64_t at = inode_of(fd) == 0 ? 0 : here(fd);
     int failed;
     uint64_t inode = before_write(fd, &v, 1, at, &failed);
-    ssize_t done = failed ? -1 : real(fd, data, len);
+    ssize_t done = failed ? told(&v, 1) : real(fd, data, len);
 
-    after_write(fd, inode, at, done);
+    after_write(fd, failed ? 0 : inode, at, done);
     return done;
 }
 
@@ -203,9 +215,9 @@ ssize_t writev(int fd, const struct iovec *v, int n)
     uint64_t at = inode_of(fd) == 0 ? 0 : here(fd);
     int failed;
     uint64_t inode = before_write(fd, v, n, at, &failed);
-    ssize_t done = failed ? -1 : real(fd, v, n);
+    ssize_t done = failed ? told(v, n) : real(fd, v, n);
 
-    after_write(fd, inode, at, done);
+    after_write(fd, failed ? 0 : inode, at, done);
     return done;
 }
 
@@ -216,9 +228,9 @@ static ssize_t positioned(const char *name, int fd, const void *data, size_t len
     const struct iovec v = {(void *)data, len};
     int failed;
     uint64_t inode = before_write(fd, &v, 1, (uint64_t)at, &failed);
-    ssize_t done = failed ? -1 : real(fd, data, len, at);
+    ssize_t done = failed ? told(&v, 1) : real(fd, data, len, at);
 
-    after_write(fd, inode, (uint64_t)at, done);
+    after_write(fd, failed ? 0 : inode, (uint64_t)at, done);
     return done;
 }
 
@@ -238,9 +250,9 @@ static ssize_t positioned_many(const char *name, int fd, const struct iovec *v, 
     ssize_t (*real)(int, const struct iovec *, int, off_t) = next(name);
     int failed;
     uint64_t inode = before_write(fd, v, n, (uint64_t)at, &failed);
-    ssize_t done = failed ? -1 : real(fd, v, n, at);
+    ssize_t done = failed ? told(v, n) : real(fd, v, n, at);
 
-    after_write(fd, inode, (uint64_t)at, done);
+    after_write(fd, failed ? 0 : inode, (uint64_t)at, done);
     return done;
 }
 
@@ -261,8 +273,8 @@ static int flush(const char *name, int fd)
     int (*real)(int) = next(name);
     uint64_t inode = inode_of(fd);
 
-    if (inode != 0 && fails(inode, FLUSHES))
-        return -1;
+    if (inode != 0 && fails(inode, FLUSHES, 0))
+        return errno == LIE ? 0 : -1;
     if (inode != 0)
         put(FLUSH, inode, 0, 0, 0, NULL, 0);
     int rc = real(fd);
@@ -287,7 +299,7 @@ static int cut(const char *name, int fd, off_t len)
     int (*real)(int, off_t) = next(name);
     uint64_t inode = inode_of(fd);
 
-    if (inode != 0 && fails(inode, WRITES))
+    if (inode != 0 && fails(inode, WRITES, 0))
         return -1;
     if (inode != 0)
         put(TRUNCATE, inode, 0, (uint64_t)len, 0, NULL, 0);

@@ -153,6 +153,22 @@ static void put_head(uint64_t size, const uint8_t root[HASH_BYTES])
     must(mdb_put(txn, meta, &key, &value, 0), "put head");
 }
 
+/* Every commit leaves its number in the head, or the store is known to be damaged before anything else is looked at. */
+static void sign_head(void)
+{
+    enum { AT = 65 };
+    uint8_t row[256];
+    MDB_val key = val("head", 4), value;
+
+    must(mdb_get(txn, meta, &key, &value), "head");
+    size_t n = value.mv_size;
+
+    memcpy(row, value.mv_data, n);
+    be64_put(row + AT, mdb_txn_id(txn));
+    value = val(row, n);
+    must(mdb_put(txn, meta, &key, &value, 0), "put head");
+}
+
 static void put_leaf_hash(uint64_t n)
 {
     static struct bytes b;
@@ -435,6 +451,7 @@ int main(int argc, char *argv[])
     hash_table = table("hash");
     meta = table("lmdb.meta");
     COMMANDS[i].run(argv + 3);
+    sign_head();
     must(mdb_txn_commit(txn), "commit");
     mdb_env_close(env);
     hash_free(hasher);

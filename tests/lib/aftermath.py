@@ -1,10 +1,12 @@
 """Clients that remember all they were told, and what must hold of it after the broker has died. No code of the broker's.
 
-world = World(folder, program, more)   a network, a broker (world.broker) and members; world.start() and world.stop()
+world = World(folder, program, more)   a network, a broker (world.broker) and members; world.start(), stop(), save(),
+                             restore(), and launch(program), which need not succeed
 client = Client(world, n)    n referrals, signed and not sent yet; client.run() sends them in windows, accepts every second one, and
                              remembers every answer and every checkpoint with the time at which it came
 judge(world, client, until)  what must hold of all that was told before `until` (monotonic ns): returns 'whole' or 'evidence', or
                              raises wire.Wrong
+Recording(world, n)          a broker's work for such a client, written down; put() and outcome() for what a disk may make of it
 
 All agencies are invented, all sections are noise.
 """
@@ -12,8 +14,10 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 
+import disk
 import merkle
 import stage
 import wire
@@ -48,8 +52,27 @@ class World:
                                    '--policy'], stdout=subprocess.PIPE, check=True).stdout.decode()
             self.key = merkle.Key(line.split()[1])
 
+    def launch(self, program):
+        """Starts it, however it ends: None when it is ready, or its exit status."""
+        b = self.broker
+        with open(b.log, 'ab') as log:
+            self.begin = log.tell()
+            b.process = subprocess.Popen([program, 'run', '-c', self.path('liaisond.conf')], stdin=subprocess.DEVNULL,
+                                         stdout=log, stderr=log)
+        until = time.monotonic() + wire.PATIENCE
+        while time.monotonic() < until and b.process.poll() is None:
+            found = re.search(r' start\.ready .*?port=(\d+)', self.log())
+            if found:
+                b.address = '127.0.0.1:' + found.group(1)
+                return None
+            time.sleep(0.005)
+        return b.process.wait(1)
+
     def stop(self):
         want(self.broker.stop(), 0, "the broker's exit status")
+
+    def path(self, name):
+        return os.path.join(self.broker.folder, name)
 
     def log(self):
         """What it has said since its last start."""
@@ -254,3 +277,54 @@ def judge(world, client, until=None):
     whole(world, told, notes)
     client.notes, client.by_hash = before  # those of this image are not those of the next
     return 'whole'
+
+
+class Recording:
+    """A broker's work for a client: its files as they were before, what was done to them, who was told what. It was killed then."""
+
+    def __init__(self, world, referrals):
+        self.world = world
+        watch = disk.Disk(os.path.join(world.folder, 'control'))
+        honest = world.broker.program
+        world.start()
+        world.stop()
+        self.client = Client(world, referrals)
+        self.paths = {os.stat(p).st_ino: p for p in (world.path('store/data.mdb'), world.path('log.state'))}
+        self.base = {}
+        for inode, path in self.paths.items():
+            with open(path, 'rb') as f:
+                self.base[inode] = f.read()
+        world.start(watch.program(os.path.join(world.folder, 'watched'), honest))
+        if not self.client.run():
+            sys.exit('recording: the broker ended by itself:\n' + world.log()[-2000:])
+        world.broker.kill()
+        world.broker.program = honest
+        self.records = watch.records()
+
+    def count(self, kind):
+        return sum(r.kind == kind for r in self.records)
+
+    def put(self, inode, data):
+        """The file as the next start finds it."""
+        with open(self.paths[inode], 'wb') as f:
+            f.write(data)
+        lock = self.world.path('store/lock.mdb')
+        if os.path.exists(lock):
+            os.unlink(lock)  # is in memory only
+
+    def outcome(self, until):
+        """'whole', 'evidence: why', 'refused: why', 'ended: why' or 'wrong: why' of the broker that is started on the files put."""
+        try:
+            self.world.start()
+            found = judge(self.world, self.client, until)
+            return found if found == 'whole' else '%s: %s' % (found, self.world.evidence())
+        except SystemExit as e:
+            return 'refused: ' + str(e).split('\n', 1)[-1].strip()
+        except (Wrong, wire.Closed, OSError) as e:
+            try:
+                status = self.world.broker.process.wait(1)
+            except subprocess.TimeoutExpired:
+                status = None
+            return 'wrong: %s' % e if status is None else 'ended: with %d: %s' % (status, self.world.log()[-300:])
+        finally:
+            self.world.broker.kill()

@@ -1,9 +1,10 @@
 """What a program writes and flushes, and images of the disk that a power cut leaves. tests/fault/disk.c is the other end.
 
 disk = Disk(path)            a control file; disk.program(path, real) is `real`, watched
-disk.fail(n, error, ...)     the n-th matching call from now on fails; error 0: it stands still until it is killed
+disk.fail(n, error, ...)     the n-th matching call from now on fails; error 0: it stands still until it is killed, LIE: it says that
+                             it was done, and was not
 disk.records()               what was done to files, in order, with the time
-replay(base, records, cut)   the files as a cut just before record number `cut` may leave them: File.after(chance, share)
+replay(base, records)        the files as a cut just after these records may leave them: File.after(chance, share)
 
 A write is on the disk when a flush of its file has ended, or by its own end where the file was opened with O_DSYNC (each file
 has one thread that writes it). Until then any 512-byte piece of it may be there or not, in any version.
@@ -19,8 +20,8 @@ OUT = os.path.abspath(os.environ.get('OUT', os.path.join(TOP, 'build')))
 HEAD, ROOM, SECTOR = 4096, 1 << 28, 512
 WORDS = ('used', 'room', 'calls', 'first', 'last', 'error', 'kinds', 'inode', 'failed', 'part')
 WRITES, FLUSHES = 1, 2
-KIND = (None, 'write', 'written', 'flush', 'flushed', 'truncate')
-FOREVER = (1 << 64) - 1
+KIND = (None, 'write', 'written', 'flush', 'flushed', 'truncate', 'failed')
+FOREVER, LIE = (1 << 64) - 1, 10000
 
 Record = collections.namedtuple('Record', 'kind inode offset length time_ns durable data')
 
@@ -118,10 +119,10 @@ class File:
         return data
 
 
-def replay(base, records, cut):
-    """base: {inode: bytes}. The files as they may be when record number `cut` was about to be made."""
+def replay(base, records):
+    """base: {inode: bytes}. The files as they may be when all of these records had been made and no more."""
     files = {inode: File(data) for inode, data in base.items()}
-    for r in records[:cut]:
+    for r in records:
         f = files.get(r.inode)
         if f is None:
             continue

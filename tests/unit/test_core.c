@@ -881,7 +881,7 @@ when_the_store_is_full_changes_are_refused_and_denials_still_logged(void **state
 }
 
 static void
-when_the_reserve_is_gone_reads_are_refused_too_and_the_core_goes_on(void **state)
+when_the_reserve_is_gone_reads_are_refused_too_and_proofs_go_on(void **state)
 {
     struct rig *r = *state;
     struct slice envelope;
@@ -899,6 +899,12 @@ when_the_reserve_is_gone_reads_are_refused_too_and_the_core_goes_on(void **state
     }
     assert_code(hand_over(r, &envelope), LIAISON_FULL);
     free((void *)(uintptr_t)envelope.p);
+    Liaison__V1__Prove newest = LIAISON__V1__PROVE__INIT;
+    Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
+
+    f.body_case = LIAISON__V1__FRAME__BODY_PROVE;
+    f.prove = &newest;
+    assert_code(ask(r, frame_call(r, 1, &f)), LIAISON_NOT_FOUND); /* looked for: nothing is signed here */
 }
 
 static void calls_without_their_messages_are_refused(void **state)
@@ -1339,7 +1345,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_full_store_can_be_erased_from, setup_small,
                                         teardown),
         cmocka_unit_test_setup_teardown(
-            when_the_reserve_is_gone_reads_are_refused_too_and_the_core_goes_on,
+            when_the_reserve_is_gone_reads_are_refused_too_and_proofs_go_on,
             setup_small, teardown),
         cmocka_unit_test_setup_teardown(
             when_the_store_is_full_changes_are_refused_and_denials_still_logged,

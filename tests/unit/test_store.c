@@ -39,6 +39,7 @@ int __wrap_mdb_txn_commit(MDB_txn *txn)
     if (rc == 0)
         return __real_mdb_txn_commit(txn);
     mdb_txn_abort(txn); /* a commit that fails has ended the transaction */
+    errno = rc;         /* as the call that failed left it */
     return rc;
 }
 
@@ -345,6 +346,41 @@ static void a_second_leader_is_fenced_until_the_first_dies(void **state)
     kill_9(c);
     assert_int_equal(store_lead(r->store, &epoch), LIAISON_OK);
     assert_int_equal(epoch, 2);
+}
+
+static void read_and_hold(struct rig *r)
+{
+    char dir[80];
+    MDB_env *env;
+    MDB_txn *txn;
+    snprintf(dir, sizeof dir, "%s/s", r->dir);
+    assert_int_equal(mdb_env_create(&env), 0);
+    assert_int_equal(mdb_env_open(env, dir, MDB_RDONLY | MDB_NOTLS, 0600), 0);
+    assert_int_equal(mdb_txn_begin(env, NULL, MDB_RDONLY, &txn), 0);
+}
+
+static void a_reader_elsewhere_is_seen_and_cleared_when_it_is_dead(void **state)
+{
+    struct rig *r = *state;
+    struct store_readers seen;
+    rig_lead(r, &ROOMY);
+    five_letters(r);
+    rig_close(r);
+    struct child c = spawn(r, read_and_hold);
+    rig_lead(r, &ROOMY); /* one commit */
+    assert_int_equal(store_tend(r->store, &seen), LIAISON_OK);
+    assert_int_equal(seen.pid, c.pid);
+    assert_int_equal(seen.behind, 1);
+    assert_int_equal(seen.cleared, 0);
+    five_letters(r);
+    assert_int_equal(store_tend(r->store, &seen), LIAISON_OK);
+    assert_int_equal(seen.behind, 2);
+    assert_in_range(seen.file_bytes, store_used_bytes(r->store), 1u << 20);
+    kill_9(c);
+    assert_int_equal(store_tend(r->store, &seen), LIAISON_OK);
+    assert_int_equal(seen.cleared, 1);
+    assert_int_equal(seen.pid, 0);
+    assert_int_equal(seen.behind, 0);
 }
 
 static void begin_on_another_head_is_fenced(void **state)
@@ -654,9 +690,11 @@ static void a_small_map_fills_and_recovers_after_deletes(void **state)
     assert_in_range(fill(r, 0, STORE_ORDINARY), n - 20, n + 20);
 }
 
-/* A real write error: the file may not grow further, as with a quota. */
+/* A real write error: the file may not grow further, as with a quota; or only by a part of what is written, so that the write
+ * is cut short. */
 static void a_file_that_may_not_grow_stores_nothing_until_it_may(void **state)
 {
+    static const rlim_t MORE[] = {0, 100, 5 * 4096 + 100};
     struct rig *r = *state;
     static uint8_t big[1u << 20];
     struct rlimit before, limit;
@@ -667,15 +705,18 @@ static void a_file_that_may_not_grow_stores_nothing_until_it_may(void **state)
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
     signal(SIGXFSZ, SIG_IGN);
-    limit = (struct rlimit){.rlim_cur = (rlim_t)st.st_size, .rlim_max = before.rlim_max};
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    for (size_t i = 0; i < sizeof MORE / sizeof *MORE; i++) {
+        limit = (struct rlimit){.rlim_cur = (rlim_t)st.st_size + MORE[i],
+                                .rlim_max = before.rlim_max};
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+        struct store_batch *b = begin(r, STORE_ORDINARY);
+        store_put(b, T_BIG, slice_text("k"), slice(big, sizeof big));
+        enum liaison_code code = commit(r, b);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+        assert_int_equal(code, LIAISON_FULL);
+        assert_int_equal(rows(r, T_BIG), 0);
+    }
     struct store_batch *b = begin(r, STORE_ORDINARY);
-    store_put(b, T_BIG, slice_text("k"), slice(big, sizeof big));
-    enum liaison_code code = commit(r, b);
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
-    assert_int_equal(code, LIAISON_FULL);
-    assert_int_equal(rows(r, T_BIG), 0);
-    b = begin(r, STORE_ORDINARY);
     store_put(b, T_BIG, slice_text("k"), slice(big, sizeof big));
     assert_int_equal(commit(r, b), LIAISON_OK);
     rig_close(r);
@@ -840,6 +881,100 @@ static void a_backup_that_does_not_fit_leaves_nothing(void **state)
     assert_int_not_equal(access(to, F_OK), 0);
 }
 
+/* ---------------------------------------------------------------- damaged meta pages */
+
+enum { FREE_ROOT_AT = 80, MAIN_ROOT_AT = 128, LAST_PAGE_AT = 136, TXN_AT = 144 };
+enum { FILE_MOST = 4 << 20 };
+
+struct file {
+    uint8_t bytes[FILE_MOST];
+    size_t n;
+};
+
+static void read_data(const struct rig *r, struct file *out)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/s/data.mdb", r->dir);
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    out->n = fread(out->bytes, 1, sizeof out->bytes, f);
+    assert_in_range(out->n, 1, sizeof out->bytes - 1);
+    fclose(f);
+}
+
+static void write_data(const struct rig *r, const struct file *in)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/s/data.mdb", r->dir);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_int_equal(fwrite(in->bytes, 1, in->n, f), in->n);
+    assert_int_equal(fclose(f), 0);
+}
+
+static uint64_t meta_txn(const uint8_t *meta)
+{
+    uint64_t txn;
+    memcpy(&txn, meta + TXN_AT, sizeof txn);
+    return txn;
+}
+
+static void a_damaged_newest_page_is_noticed_and_nothing_is_written(void **state)
+{
+    static const struct {
+        const char *why;
+        bool of_the_older; /* its number becomes the higher one; else the newest gets a field of the older one */
+        size_t at;
+    } ROWS[] = {{"a higher number", true, TXN_AT},
+                {"the tree before", false, MAIN_ROOT_AT},
+                {"the free pages before", false, FREE_ROOT_AT},
+                {"the length before", false, LAST_PAGE_AT}};
+    struct rig *r = *state;
+    static struct file good, bad, after;
+    long page = sysconf(_SC_PAGESIZE);
+    uint8_t big[9000] = {0};
+
+    for (int i = 0; i < 6; i++) { /* grows with every commit */
+        struct store_batch *b = begin(r, STORE_ORDINARY);
+        store_put(b, T_BIG, slice(&"abcdef"[i], 1), slice(big, sizeof big));
+        assert_int_equal(commit(r, b), LIAISON_OK);
+    }
+    rig_close(r);
+    read_data(r, &good);
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        bool sound = true;
+        struct store_batch *b;
+        bad = good;
+        uint8_t *newest = bad.bytes, *older = bad.bytes + page;
+        if (meta_txn(newest) < meta_txn(older)) {
+            newest = older;
+            older = bad.bytes;
+        }
+        if (ROWS[i].of_the_older)
+            older[ROWS[i].at + 2] ^= 1;
+        else
+            memcpy(newest + ROWS[i].at, older + ROWS[i].at, 8);
+        write_data(r, &bad);
+        assert_int_equal(rig_open(r, &ROOMY), LIAISON_OK);
+        assert_int_equal(store_lock(r->store, &sound, r->why, sizeof r->why), LIAISON_OK);
+        if (sound)
+            fail_msg("%s was not noticed", ROWS[i].why);
+        assert_non_null(strstr(r->why, "damaged"));
+        assert_int_equal(store_head(r->store, &r->head), LIAISON_OK);
+        assert_int_equal(store_begin(r->store, &r->head, STORE_RESERVE, &b), LIAISON_OK);
+        assert_int_equal(commit(r, b), LIAISON_FENCED);
+        rig_close(r);
+        read_data(r, &after);
+        assert_int_equal(after.n, bad.n);
+        assert_memory_equal(after.bytes, bad.bytes, bad.n);
+    }
+    bool sound = false;
+    write_data(r, &good);
+    assert_int_equal(rig_open(r, &ROOMY), LIAISON_OK);
+    assert_int_equal(store_lock(r->store, &sound, r->why, sizeof r->why), LIAISON_OK);
+    assert_true(sound);
+}
+
 #define OPENED(f)  cmocka_unit_test_setup_teardown(f, empty_rig, drop_rig)
 #define LEADING(f) cmocka_unit_test_setup_teardown(f, leading_rig, drop_rig)
 
@@ -852,8 +987,10 @@ int main(void)
         OPENED(a_data_file_that_others_may_read_is_refused),
         OPENED(a_store_that_cannot_be_is_refused_with_a_reason),
         OPENED(a_store_that_lost_its_data_is_damaged_and_not_new),
+        LEADING(a_damaged_newest_page_is_noticed_and_nothing_is_written),
         OPENED(bytes_that_are_no_store_are_damaged),
         OPENED(a_second_leader_is_fenced_until_the_first_dies),
+        OPENED(a_reader_elsewhere_is_seen_and_cleared_when_it_is_dead),
         LEADING(begin_on_another_head_is_fenced),
         OPENED(kill_9_in_a_batch_leaves_the_batch_before),
         LEADING(a_batch_sees_its_own_changes_and_others_do_not),
