@@ -125,14 +125,12 @@ int audit_explain(struct audit *a)
         return audit_fail(LIAISON_USAGE,
                           "explain asks the broker, who keeps each rule by its id; a "
                           "bundle has the whole texts alone, in rules/");
-    int status = trail_open(a, &t);
+    int status = trail_open_at(a, &t, &f.first);
 
     if (status != 0)
         return status;
-    status = trail_seq(&t, &f.first);
     f.end = f.first + 1;
-    if (status == 0)
-        status = trail_each(&t, &f, explain_one, &x);
+    status = trail_each(&t, &f, explain_one, &x);
     if (status == 0 && !x.came)
         status = audit_fail(LIAISON_NOT_FOUND,
                             "entry %" PRIu64 " was not shown to this auditor", f.first);

@@ -45,14 +45,12 @@ int audit_prove(struct audit *a)
     struct trail t;
     struct proving p = {.trail = &t, .path = a->opt[AUDIT_OPT_OUT]};
     uint64_t seq = 0;
-    int status = trail_open(a, &t);
+    int status = trail_open_at(a, &t, &seq);
 
     if (status != 0)
         return status;
-    status = trail_seq(&t, &seq);
-    if (status == 0)
-        status = trail_each(&t, &(struct trail_filter){.first = seq, .end = seq + 1},
-                            prove_one, &p);
+    status = trail_each(&t, &(struct trail_filter){.first = seq, .end = seq + 1},
+                        prove_one, &p);
     if (status == 0 && !p.came)
         status = audit_fail(LIAISON_NOT_FOUND,
                             "entry %" PRIu64 " was not shown to this auditor", seq);

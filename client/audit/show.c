@@ -47,14 +47,12 @@ int audit_show(struct audit *a)
     struct trail t;
     struct shown s = {.json = a->opt[AUDIT_OPT_JSON] != NULL, .trail = &t};
     struct trail_filter f = {.first = 0};
-    int status = trail_open(a, &t);
+    int status = trail_open_at(a, &t, &f.first);
 
     if (status != 0)
         return status;
-    status = trail_seq(&t, &f.first);
     f.end = f.first + 1;
-    if (status == 0)
-        status = trail_each(&t, &f, show_one, &s);
+    status = trail_each(&t, &f, show_one, &s);
     if (status == 0 && !s.came)
         status = audit_fail(LIAISON_NOT_FOUND,
                             "entry %" PRIu64 " was not shown to this auditor", f.first);

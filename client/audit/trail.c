@@ -174,19 +174,26 @@ int trail_each(struct trail *t, const struct trail_filter *f, trail_visit *visit
                              : trail_live_each(t, f, visit, arg);
 }
 
-int trail_seq(struct trail *t, uint64_t *seq)
+static int has_entry(const struct trail *t, uint64_t seq)
 {
-    struct audit *a = t->audit;
-
-    if (a->n_args != 1 || !audit_number(a->args[0], seq))
-        return audit_fail(LIAISON_USAGE,
-                          "which entry? one number, such as 'liaison-audit "
-                          "show 4711'");
-    if (*seq >= t->checkpoint.size || *seq < trail_from(t))
+    if (seq >= t->checkpoint.size || seq < trail_from(t))
         return audit_fail(LIAISON_NOT_FOUND, "the %s has entries %" PRIu64 " to %" PRIu64,
                           t->bundle != NULL ? "bundle" : "broker's checkpoint",
                           trail_from(t), t->checkpoint.size - 1);
     return 0;
+}
+
+int trail_open_at(struct audit *a, struct trail *out, uint64_t *seq)
+{
+    if (a->n_args != 1 || !audit_number(a->args[0], seq))
+        return audit_fail(LIAISON_USAGE,
+                          "which entry? one number, such as 'liaison-audit "
+                          "show 4711'");
+    int status = trail_open(a, out);
+
+    if (status == 0 && (status = has_entry(out, *seq)) != 0)
+        trail_close(out);
+    return status;
 }
 
 /* ------------------------------------------------------------ proofs */

@@ -45,8 +45,8 @@ typedef int trail_visit(void *arg, const struct trail_item *item);
  * status, after it was said why. */
 int trail_each(struct trail *t, const struct trail_filter *f, trail_visit *visit, void *arg);
 
-/* The one argument: an entry's number that there is. Returns 0, or the exit status. */
-int trail_seq(struct trail *t, uint64_t *seq);
+/* As trail_open(), for the entry that the one argument names: *seq, which there is. Returns 0, or the exit status. */
+int trail_open_at(struct audit *a, struct trail *out, uint64_t *seq);
 
 /* The proof that these bytes are entry `seq`, made and checked. Lives as long as t, until the next one. Errors: LIAISON_PROOF
  * (they are not, or hashes of the bundle were changed); those of a source or of liaison_prove(). */

@@ -41,6 +41,8 @@ static int end(struct audit *a, const struct witness *w, enum liaison_code code,
               stderr);
     if (code != LIAISON_OK)
         return audit_fail(code, "%s", w->why);
+    if (out.n == 0) /* of hand-in */
+        return 0;
     if (path != NULL && disk_replace(path, out) != LIAISON_OK)
         return audit_fail(LIAISON_FILE, "%s: %s", path, strerror(errno));
     if (path == NULL)

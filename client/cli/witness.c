@@ -31,7 +31,8 @@ static int end(const struct witness *w, enum liaison_code code, struct slice out
             stderr);
     if (code != LIAISON_OK)
         return cli_fail(code, "%s", w->why);
-    fwrite(out.p, 1, out.n, stdout);
+    if (out.n > 0)
+        fwrite(out.p, 1, out.n, stdout);
     return 0;
 }
 
