@@ -230,26 +230,39 @@ static enum call_kind *remember_kinds(struct arena *a, const struct call *calls)
     return kinds;
 }
 
-/* Not even the reserve has room: every call is told so, without an entry, which would need room; nothing was disclosed. A session
- * that cannot be logged is not let in: the gate ends it at its deadline. */
-static void refuse_all(struct call *calls)
+/* Tells a call that there is no room, without an entry, which would need some. */
+static void refuse_full(struct call *c)
 {
-    for (struct call *c = calls; c != NULL; c = c->next) {
-        Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
-        Liaison__V1__Error e = LIAISON__V1__ERROR__INIT;
+    Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
+    Liaison__V1__Error e = LIAISON__V1__ERROR__INIT;
 
+    e.code = (Liaison__V1__Code)LIAISON_FULL;
+    e.text = (char *)err_text(LIAISON_FULL);
+    f.id = c->frame_id;
+    f.body_case = LIAISON__V1__FRAME__BODY_ERROR;
+    f.error = &e;
+    c->reply = arena_pack(c->arena, &f.base);
+    c->kind = CALL_ANSWER;
+    c->outcome = LIAISON_FULL;
+}
+
+/* Not even the reserve has room: proofs, which leave no entry, are given, and every other call is refused; nothing was disclosed.
+ * A session that cannot be logged is not let in: the gate ends it at its deadline. */
+static enum liaison_code answer_without_entries(struct core *core, struct arena *arena,
+                                                struct call *calls)
+{
+    struct batch b;
+    enum liaison_code code = batch_begin(core, arena, true, &b);
+
+    if (code != LIAISON_OK)
+        return code;
+    for (struct call *c = calls; c != NULL && b.failed == LIAISON_OK; c = c->next) {
         c->reply = slice(NULL, 0);
-        if (c->kind != CALL_FRAME)
-            continue;
-        e.code = (Liaison__V1__Code)LIAISON_FULL;
-        e.text = (char *)err_text(LIAISON_FULL);
-        f.id = c->frame_id;
-        f.body_case = LIAISON__V1__FRAME__BODY_ERROR;
-        f.error = &e;
-        c->reply = arena_pack(c->arena, &f.base);
-        c->kind = CALL_ANSWER;
-        c->outcome = LIAISON_FULL;
+        if (!core_handle_proof(&b, c) && c->kind == CALL_FRAME)
+            refuse_full(c);
     }
+    store_abort(b.tx);
+    return b.failed;
 }
 
 /* What the batch has done, once it is durable. */
@@ -298,8 +311,7 @@ enum liaison_code batch_run(struct core *core, struct arena *arena, struct call 
     }
     if (code == LIAISON_FULL) {
         restore_kinds(calls, kinds);
-        refuse_all(calls);
-        code = LIAISON_OK;
+        code = answer_without_entries(core, arena, calls);
     }
     if (code != LIAISON_OK) {
         core_free_chain(calls);

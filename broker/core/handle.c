@@ -42,11 +42,16 @@ static handler *handler_of(Liaison__V1__Frame__BodyCase body)
     }
 }
 
-/* Reads that leave no entry: what evidence mode still answers, to auditors. */
+/* Reads that never leave an entry. */
+static bool proves(handler *h)
+{
+    return h == prove_call || h == hashes_call || h == rule_text_call;
+}
+
+/* What evidence mode still answers, to auditors. */
 static bool leaves_no_entry(handler *h)
 {
-    return h == prove_call || h == hashes_call || h == rule_text_call ||
-           h == entries_call;
+    return proves(h) || h == entries_call;
 }
 
 /* Why nobody's call of this sort is taken now; LIAISON_OK: it is. */
@@ -140,4 +145,12 @@ void core_handle(struct batch *b, struct call *c)
     case CALL_ENDED:
         return; /* ours to send, not to get */
     }
+}
+
+bool core_handle_proof(struct batch *b, struct call *c)
+{
+    if (c->kind != CALL_FRAME || !proves(handler_of(c->frame->body_case)))
+        return false;
+    handle_frame(b, c);
+    return true;
 }

@@ -84,21 +84,24 @@ static void leave_behind(struct core *c, const char *why)
                  "a new log begins: hand its key to the members");
 }
 
-/* The log, and whether it is what was committed and what was signed. */
+/* The log, and whether it is what was committed and what was signed. A store that is evidence already, because an older state of it
+ * is open, stays so, and no log begins in it: a copy of it, as liaisond backup makes, can hold one. */
 static enum liaison_code open_log(struct core *c, char *why, size_t why_len)
 {
-    bool sound;
+    bool sound, damaged = c->evidence;
     char unsound[256];
     enum liaison_code code =
         log_open(c->store, c->hash, &c->head, &c->log, &sound, why, why_len);
 
     if (code != LIAISON_OK)
         return code;
-    c->evidence = !sound;
+    c->evidence = damaged || !sound;
     snprintf(unsound, sizeof unsound, "%s", why);
     code = notes_open(c, &sound, why, why_len);
     if (code != LIAISON_OK)
         return code;
+    if (damaged)
+        return summary_open(c);
     if (notes_begin_due(c))
         leave_behind(c, c->evidence ? unsound : NULL);
     else if (c->evidence || !sound)

@@ -158,6 +158,9 @@ void core_free_chain(struct call *c);
 /* Does what one call asks; its answer, if there is one, lies in it until the commit. */
 void core_handle(struct batch *b, struct call *c);
 
+/* Does it if it is a call that never leaves an entry, and says so. */
+bool core_handle_proof(struct batch *b, struct call *c);
+
 /* ------------------------------------------------------------ batch.c */
 
 /* Opens a transaction for entries of this moment; `full`: on the reserve. Errors: as store_begin(). */

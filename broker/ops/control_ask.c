@@ -131,10 +131,8 @@ enum liaison_code control_ask(const char *path, struct slice line, FILE *out, ch
         goto out;
     answer = open_memstream(&text, &n);
     code = answer == NULL ? LIAISON_MEMORY : read_all(fd, answer);
-    if (code == LIAISON_OK && fclose(answer) != 0)
+    if (answer != NULL && fclose(answer) != 0 && code == LIAISON_OK)
         code = LIAISON_MEMORY;
-    else if (code != LIAISON_OK && answer != NULL)
-        fclose(answer);
     if (code == LIAISON_OK)
         code = judge(text, n, out, why, why_len);
 out:

@@ -58,8 +58,9 @@ enum liaison_code lmdb_failure(struct store *s, const char *call, int rc)
 /* ---------------------------------------------------------------- the head */
 
 enum {
-    HEAD_BYTES = 8 + 8 + 32 + 16 + 1 + 8, /* size, epoch, root, batch id, was there a batch, transaction */
-    MAIN_DBI = 1,                     /* LMDB's own: the names of the others */
+    HEAD_BYTES = 8 + 8 + 32 + 16 + 1 +
+                 8, /* size, epoch, root, batch id, was there a batch, transaction */
+    MAIN_DBI = 1,   /* LMDB's own: the names of the others */
     META_PAGES = 2,
 };
 
@@ -219,8 +220,7 @@ static bool same_head(const struct store_head *a, const struct store_head *b)
            memcmp(a->root, b->root, sizeof a->root) == 0;
 }
 
-/* LMDB reports a write that the full disk cut short as EIO, like a failing one, and that ends our use of the store. So
- * ordinary batches stop while there is still room for the reserve's. */
+/* Ordinary batches stop while there is still room for the reserve's. */
 static bool disk_short(const struct store *s)
 {
     struct statvfs fs;
@@ -374,6 +374,15 @@ static bool still_sound(struct store *s)
     return true;
 }
 
+/* LMDB reports a write that the full disk cut short as EIO, like one that failed. But then no call has failed: whatever does, a
+ * flush above all, leaves its reason in errno. */
+static int commit(MDB_txn *txn)
+{
+    errno = 0;
+    int rc = mdb_txn_commit(txn);
+    return rc == EIO && errno == 0 ? ENOSPC : rc;
+}
+
 enum liaison_code store_commit(struct store_batch *b, const struct store_head *next,
                                const uint8_t batch_id[16])
 {
@@ -384,7 +393,7 @@ enum liaison_code store_commit(struct store_batch *b, const struct store_head *n
         store_abort(b);
         return code;
     }
-    int rc = mdb_txn_commit(b->txn);
+    int rc = commit(b->txn);
     b->txn = NULL; /* gone, whatever the outcome */
     if (rc == 0) {
         s->used_pages = used;

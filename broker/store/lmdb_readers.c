@@ -44,8 +44,9 @@ enum liaison_code store_tend(struct store *s, struct store_readers *out)
     if (rc != 0)
         return lmdb_failure(s, "reader list", rc);
     out->cleared = (unsigned)dead;
-    out->behind =
-        out->pid != 0 && info.me_last_txnid > l.oldest ? info.me_last_txnid - l.oldest : 0;
+    out->behind = out->pid != 0 && info.me_last_txnid > l.oldest
+                      ? info.me_last_txnid - l.oldest
+                      : 0;
     out->file_bytes = (uint64_t)(info.me_last_pgno + 1) * s->page_bytes;
     return LIAISON_OK;
 }

@@ -21,12 +21,13 @@ enum { HEAD_BYTES = 4096 };
 
 /* The words of the control page, in the order that disk.py knows. */
 struct control {
-    _Atomic uint64_t used;   /* bytes of records */
-    uint64_t room;           /* bytes of the whole file */
-    _Atomic uint64_t calls;  /* that match `kinds` and `inode` */
-    _Atomic uint64_t from;   /* the first of them to fail, from 1; 0: none */
-    _Atomic uint64_t until;  /* the last */
-    _Atomic uint64_t error;  /* errno; 0: the call never returns; LIE: it says that it has done it */
+    _Atomic uint64_t used;  /* bytes of records */
+    uint64_t room;          /* bytes of the whole file */
+    _Atomic uint64_t calls; /* that match `kinds` and `inode` */
+    _Atomic uint64_t from;  /* the first of them to fail, from 1; 0: none */
+    _Atomic uint64_t until; /* the last */
+    _Atomic uint64_t
+        error; /* errno; 0: the call never returns; LIE: it says that it has done it */
     _Atomic uint64_t kinds;  /* WRITES, FLUSHES */
     _Atomic uint64_t inode;  /* of the one file meant; 0: every file */
     _Atomic uint64_t failed; /* how many have */
@@ -173,8 +174,8 @@ static void after_write(int fd, uint64_t inode, uint64_t offset, ssize_t done)
     int error = errno;
 
     if (inode != 0 && done >= 0)
-        put(WRITTEN, inode, offset, (uint64_t)done,
-            (fcntl(fd, F_GETFL) & O_DSYNC) != 0, NULL, 0);
+        put(WRITTEN, inode, offset, (uint64_t)done, (fcntl(fd, F_GETFL) & O_DSYNC) != 0,
+            NULL, 0);
     errno = error;
 }
 

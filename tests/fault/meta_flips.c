@@ -42,10 +42,13 @@ struct bench {
 
 static bool blind; /* for the wrapper */
 
-enum liaison_code __real_store_lock(struct store *s, bool *sound, char *why, size_t why_len);
-enum liaison_code __wrap_store_lock(struct store *s, bool *sound, char *why, size_t why_len);
+enum liaison_code __real_store_lock(struct store *s, bool *sound, char *why,
+                                    size_t why_len);
+enum liaison_code __wrap_store_lock(struct store *s, bool *sound, char *why,
+                                    size_t why_len);
 
-enum liaison_code __wrap_store_lock(struct store *s, bool *sound, char *why, size_t why_len)
+enum liaison_code __wrap_store_lock(struct store *s, bool *sound, char *why,
+                                    size_t why_len)
 {
     enum liaison_code code = __real_store_lock(s, sound, why, why_len);
 

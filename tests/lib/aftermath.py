@@ -176,7 +176,7 @@ class Client:
                 self.ask(sink, self.accepts[i // 2:(i + self.WINDOW) // 2])
             self.told(self.world.source.session().welcome.checkpoint)
             return True
-        except (wire.Closed, TimeoutError, ConnectionError, OSError):
+        except (wire.Closed, wire.Refused, OSError):
             return False
 
     def ask(self, peer, calls):
@@ -320,7 +320,7 @@ class Recording:
             return found if found == 'whole' else '%s: %s' % (found, self.world.evidence())
         except SystemExit as e:
             return 'refused: ' + str(e).split('\n', 1)[-1].strip()
-        except (Wrong, wire.Closed, OSError) as e:
+        except (Wrong, wire.Closed, wire.Refused, OSError) as e:
             try:
                 status = self.world.broker.process.wait(1)
             except subprocess.TimeoutExpired:

@@ -23,6 +23,19 @@ PRISON, PROBATION = 'fr/lyon/prison', 'fr/lyon/probation'
 ORIGIN = 'practicies.example/eu/main/'
 
 
+ASAN = os.environ.get('ASAN_OPTIONS', '') + ':verify_asan_link_order=0:detect_leaks=0'  # a shim comes before its runtime
+
+
+def preloaded(shim, **more):
+    """An environment in which a program has this shim under it."""
+    return dict(os.environ, LD_PRELOAD=shim, ASAN_OPTIONS=ASAN, **more)
+
+
+def preload(shim):
+    """The same for a shell."""
+    return 'LD_PRELOAD=%s ASAN_OPTIONS=%s' % (shim, ASAN)
+
+
 class Faults(wire.Stage):
     def __init__(self, settings=()):
         super().__init__()
