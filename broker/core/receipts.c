@@ -60,6 +60,14 @@ void receipts_promised(const struct batch *b)
 
 /* ------------------------------------------------------------ proofs */
 
+static enum liaison_code in_arena(struct arena *a, const uint8_t (*hashes)[HASH_BYTES],
+                                  size_t n, ProtobufCBinaryData *out)
+{
+    out->len = n * HASH_BYTES;
+    out->data = n == 0 ? NULL : arena_copy(a, slice(hashes, out->len));
+    return n > 0 && out->data == NULL ? LIAISON_MEMORY : LIAISON_OK;
+}
+
 enum liaison_code prove_leaf(struct core *c, struct arena *a, uint64_t leaf,
                              uint64_t size, ProtobufCBinaryData *path)
 {
@@ -68,11 +76,7 @@ enum liaison_code prove_leaf(struct core *c, struct arena *a, uint64_t leaf,
     enum liaison_code code =
         merkle_prove(c->hash, log_read, c->log, leaf, size, hashes, &n);
 
-    if (code != LIAISON_OK)
-        return code;
-    path->len = n * HASH_BYTES;
-    path->data = n == 0 ? NULL : arena_copy(a, slice(hashes, path->len));
-    return n > 0 && path->data == NULL ? LIAISON_MEMORY : LIAISON_OK;
+    return code == LIAISON_OK ? in_arena(a, hashes, n, path) : code;
 }
 
 enum liaison_code prove_growth(struct core *c, struct arena *a, uint64_t old,
@@ -83,11 +87,7 @@ enum liaison_code prove_growth(struct core *c, struct arena *a, uint64_t old,
     enum liaison_code code =
         merkle_prove_growth(c->hash, log_read, c->log, old, size, hashes, &n);
 
-    if (code != LIAISON_OK)
-        return code;
-    proof->len = n * HASH_BYTES;
-    proof->data = n == 0 ? NULL : arena_copy(a, slice(hashes, proof->len));
-    return n > 0 && proof->data == NULL ? LIAISON_MEMORY : LIAISON_OK;
+    return code == LIAISON_OK ? in_arena(a, hashes, n, proof) : code;
 }
 
 /* ------------------------------------------------------------ frames */

@@ -52,6 +52,10 @@ struct lmdb_head {
     uint64_t txn;   /* LMDB's number of the transaction that wrote the row, which is every one that commits */
 };
 
+/* Fills in the sentence and returns the code. */
+__attribute__((format(printf, 4, 5))) enum liaison_code lmdb_explain(enum liaison_code code, char *why, size_t why_len,
+                                                                     const char *fmt, ...);
+
 /* What LMDB's code means to callers. LIAISON_IO for those without a line in the table. */
 enum liaison_code lmdb_meaning(int rc);
 

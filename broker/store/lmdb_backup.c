@@ -12,16 +12,6 @@
 static const char DATA_FILE[] = "data.mdb";
 static const char PART_FILE[] = "data.part";
 
-__attribute__((format(printf, 4, 5))) static enum liaison_code
-explain(enum liaison_code code, char *why, size_t why_len, const char *fmt, ...)
-{
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(why, why_len, fmt, args);
-    va_end(args);
-    return code;
-}
-
 /* The environment as one of its readers; it must be there. */
 static int open_reader(const char *dir, MDB_env **out)
 {
@@ -85,28 +75,29 @@ enum liaison_code store_backup(const char *url, const char *dir, uint64_t *bytes
                                char *why, size_t why_len)
 {
     if (strncmp(url, LMDB_SCHEME, sizeof LMDB_SCHEME - 1) != 0)
-        return explain(LIAISON_CONFIG, why, why_len,
-                       "store %s: \"lmdb:DIRECTORY\" wanted", url);
+        return lmdb_explain(LIAISON_CONFIG, why, why_len,
+                            "store %s: \"lmdb:DIRECTORY\" wanted", url);
     const char *from = url + sizeof LMDB_SCHEME - 1;
     MDB_env *env = NULL;
     int rc = open_reader(from, &env);
     if (rc != 0) {
         mdb_env_close(env);
-        return explain(lmdb_meaning(rc), why, why_len, "store %s: %s", from,
-                       mdb_strerror(rc));
+        return lmdb_explain(lmdb_meaning(rc), why, why_len, "store %s: %s", from,
+                            mdb_strerror(rc));
     }
     if (mkdir(dir, 0700) != 0) {
         rc = errno;
         mdb_env_close(env);
-        return explain(LIAISON_FILE, why, why_len, "%s: cannot make the folder: %s", dir,
-                       rc == EEXIST ? "it is there already; a backup wants a new one"
-                                    : strerror(rc));
+        return lmdb_explain(LIAISON_FILE, why, why_len, "%s: cannot make the folder: %s",
+                            dir,
+                            rc == EEXIST ? "it is there already; a backup wants a new one"
+                                         : strerror(rc));
     }
     rc = copy(env, dir, bytes);
     mdb_env_close(env);
     if (rc == 0)
         return LIAISON_OK;
     rmdir(dir);
-    return explain(lmdb_meaning(rc), why, why_len, "%s: cannot write the copy: %s", dir,
-                   mdb_strerror(rc));
+    return lmdb_explain(lmdb_meaning(rc), why, why_len, "%s: cannot write the copy: %s",
+                        dir, mdb_strerror(rc));
 }

@@ -16,8 +16,8 @@ static const char META_NAME[] = "lmdb.meta";
 static const char DATA_FILE[] = "data.mdb";
 static const char LEADER_FILE[] = "leader.lock";
 
-__attribute__((format(printf, 4, 5))) static enum liaison_code
-explain(enum liaison_code code, char *why, size_t why_len, const char *fmt, ...)
+enum liaison_code lmdb_explain(enum liaison_code code, char *why, size_t why_len,
+                               const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
@@ -32,16 +32,16 @@ static enum liaison_code sync_parent(const char *dir, char *why, size_t why_len)
 {
     char parent[4096];
     if ((size_t)snprintf(parent, sizeof parent, "%s/..", dir) >= sizeof parent)
-        return explain(LIAISON_CONFIG, why, why_len, "store %s: the name is too long",
-                       dir);
+        return lmdb_explain(LIAISON_CONFIG, why, why_len,
+                            "store %s: the name is too long", dir);
     int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int rc = fd < 0 || fsync(fd) != 0 ? errno : 0;
     if (fd >= 0)
         close(fd);
     return rc == 0 ? LIAISON_OK
-                   : explain(lmdb_meaning(rc), why, why_len,
-                             "store %s: cannot sync the directory above: %s", dir,
-                             strerror(rc));
+                   : lmdb_explain(lmdb_meaning(rc), why, why_len,
+                                  "store %s: cannot sync the directory above: %s", dir,
+                                  strerror(rc));
 }
 
 static enum liaison_code open_directory(struct store *s, const char *dir, char *why,
@@ -52,18 +52,19 @@ static enum liaison_code open_directory(struct store *s, const char *dir, char *
         if (code != LIAISON_OK)
             return code;
     } else if (errno != EEXIST) {
-        return explain(lmdb_meaning(errno), why, why_len,
-                       "store %s: cannot make the directory: %s", dir, strerror(errno));
+        return lmdb_explain(lmdb_meaning(errno), why, why_len,
+                            "store %s: cannot make the directory: %s", dir,
+                            strerror(errno));
     }
     s->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     struct stat st;
     if (s->dir_fd < 0 || fstat(s->dir_fd, &st) != 0)
-        return explain(lmdb_meaning(errno), why, why_len, "store %s: %s", dir,
-                       strerror(errno));
+        return lmdb_explain(lmdb_meaning(errno), why, why_len, "store %s: %s", dir,
+                            strerror(errno));
     if ((st.st_mode & 077) != 0)
-        return explain(LIAISON_PERMISSION, why, why_len,
-                       "store %s: others may enter it (mode %03o, wanted 700)", dir,
-                       (unsigned)st.st_mode & 0777);
+        return lmdb_explain(LIAISON_PERMISSION, why, why_len,
+                            "store %s: others may enter it (mode %03o, wanted 700)", dir,
+                            (unsigned)st.st_mode & 0777);
     return LIAISON_OK;
 }
 
@@ -74,14 +75,14 @@ static enum liaison_code check_files(struct store *s, const char *dir, char *why
     struct stat st;
     bool data = fstatat(s->dir_fd, DATA_FILE, &st, 0) == 0;
     if (data && (st.st_mode & 077) != 0)
-        return explain(LIAISON_PERMISSION, why, why_len,
-                       "store %s/%s: others may read it (mode %03o, wanted 600)", dir,
-                       DATA_FILE, (unsigned)st.st_mode & 0777);
+        return lmdb_explain(LIAISON_PERMISSION, why, why_len,
+                            "store %s/%s: others may read it (mode %03o, wanted 600)",
+                            dir, DATA_FILE, (unsigned)st.st_mode & 0777);
     bool empty = !data || st.st_size == 0;
     if (empty && faccessat(s->dir_fd, LEADER_FILE, F_OK, 0) == 0)
-        return explain(LIAISON_DAMAGED, why, why_len,
-                       "store %s: it has been in use, and %s is %s", dir, DATA_FILE,
-                       data ? "empty" : "gone");
+        return lmdb_explain(LIAISON_DAMAGED, why, why_len,
+                            "store %s: it has been in use, and %s is %s", dir, DATA_FILE,
+                            data ? "empty" : "gone");
     return LIAISON_OK;
 }
 
@@ -106,8 +107,8 @@ static enum liaison_code open_environment(struct store *s, const char *dir,
     if (rc == 0)
         rc = mdb_env_stat(s->env, &st);
     if (rc != 0)
-        return explain(lmdb_meaning(rc), why, why_len, "store %s: %s", dir,
-                       mdb_strerror(rc));
+        return lmdb_explain(lmdb_meaning(rc), why, why_len, "store %s: %s", dir,
+                            mdb_strerror(rc));
     s->reserve_bytes = settings->reserve_bytes;
     s->page_bytes = st.ms_psize;
     s->ordinary_pages = (settings->map_bytes - settings->reserve_bytes) / st.ms_psize;
@@ -162,8 +163,8 @@ static enum liaison_code read_meta(struct store *s, const char *dir, bool *fresh
 {
     int rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &s->reader);
     if (rc != 0)
-        return explain(lmdb_meaning(rc), why, why_len, "store %s: %s", dir,
-                       mdb_strerror(rc));
+        return lmdb_explain(lmdb_meaning(rc), why, why_len, "store %s: %s", dir,
+                            mdb_strerror(rc));
     MDB_val key = lmdb_val(slice_text("format")), value;
     uint32_t format = 0;
     rc = mdb_get(s->reader, s->meta, &key, &value);
@@ -174,12 +175,12 @@ static enum liaison_code read_meta(struct store *s, const char *dir, bool *fresh
         rc = lmdb_get_head(s, s->reader, &h);
     mdb_txn_reset(s->reader);
     if (rc != 0 && rc != MDB_NOTFOUND)
-        return explain(LIAISON_DAMAGED, why, why_len,
-                       "store %s: cannot read its head: %s", dir, mdb_strerror(rc));
+        return lmdb_explain(LIAISON_DAMAGED, why, why_len,
+                            "store %s: cannot read its head: %s", dir, mdb_strerror(rc));
     if (format != FORMAT)
-        return explain(LIAISON_DAMAGED, why, why_len,
-                       "store %s: format %" PRIu32 ", this program reads format %d", dir,
-                       format, FORMAT);
+        return lmdb_explain(LIAISON_DAMAGED, why, why_len,
+                            "store %s: format %" PRIu32 ", this program reads format %d",
+                            dir, format, FORMAT);
     *fresh = !h.committed;
     return LIAISON_OK;
 }
@@ -190,14 +191,14 @@ static enum liaison_code check_settings(const struct store_settings *settings,
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
     if (settings->map_bytes / page < 32 || settings->map_bytes > SIZE_MAX ||
         settings->map_bytes > INT64_MAX)
-        return explain(LIAISON_CONFIG, why, why_len,
-                       "store %s: a map of %" PRIu64 " bytes is out of range", dir,
-                       settings->map_bytes);
+        return lmdb_explain(LIAISON_CONFIG, why, why_len,
+                            "store %s: a map of %" PRIu64 " bytes is out of range", dir,
+                            settings->map_bytes);
     if (settings->reserve_bytes >= settings->map_bytes)
-        return explain(LIAISON_CONFIG, why, why_len,
-                       "store %s: a reserve of %" PRIu64
-                       " bytes leaves nothing of the map",
-                       dir, settings->reserve_bytes);
+        return lmdb_explain(LIAISON_CONFIG, why, why_len,
+                            "store %s: a reserve of %" PRIu64
+                            " bytes leaves nothing of the map",
+                            dir, settings->reserve_bytes);
     return LIAISON_OK;
 }
 
@@ -221,8 +222,9 @@ static enum liaison_code open_all(struct store *s, const char *dir,
     if (rc == 0 && fsync(s->dir_fd) != 0)
         rc = errno;
     if (rc != 0)
-        return explain(lmdb_meaning(rc), why, why_len,
-                       "store %s: cannot open its tables: %s", dir, mdb_strerror(rc));
+        return lmdb_explain(lmdb_meaning(rc), why, why_len,
+                            "store %s: cannot open its tables: %s", dir,
+                            mdb_strerror(rc));
     return read_meta(s, dir, fresh, why, why_len);
 }
 
@@ -232,15 +234,15 @@ enum liaison_code store_open(const char *url, const struct store_table *tables,
 {
     if (strncmp(url, LMDB_SCHEME, sizeof LMDB_SCHEME - 1) != 0 ||
         url[sizeof LMDB_SCHEME - 1] == '\0')
-        return explain(LIAISON_CONFIG, why, why_len,
-                       "store %s: \"lmdb:DIRECTORY\" wanted", url);
+        return lmdb_explain(LIAISON_CONFIG, why, why_len,
+                            "store %s: \"lmdb:DIRECTORY\" wanted", url);
     const char *dir = url + sizeof LMDB_SCHEME - 1;
     enum liaison_code code = check_settings(settings, dir, why, why_len);
     if (code != LIAISON_OK)
         return code;
     struct store *s = calloc(1, sizeof *s + n_tables * sizeof s->tables[0]);
     if (s == NULL)
-        return explain(LIAISON_MEMORY, why, why_len, "store %s: out of memory", dir);
+        return lmdb_explain(LIAISON_MEMORY, why, why_len, "store %s: out of memory", dir);
     s->n_tables = n_tables;
     s->dir_fd = s->leader_fd = -1;
     bool is_fresh = false;
@@ -360,15 +362,15 @@ static bool is_newest(const struct snapshot *p, char *why, size_t why_len)
     if (p->txn <= FIRST)
         return true;
     if (p->head.txn != p->txn || (p->freed != 0 && p->freed != p->txn))
-        explain(LIAISON_OK, why, why_len,
-                "the newest page of the store is of transaction %" PRIu64
-                ", what it leads to is of %" PRIu64 ": it is damaged",
-                p->txn, p->head.txn != p->txn ? p->head.txn : p->freed);
+        lmdb_explain(LIAISON_OK, why, why_len,
+                     "the newest page of the store is of transaction %" PRIu64
+                     ", what it leads to is of %" PRIu64 ": it is damaged",
+                     p->txn, p->head.txn != p->txn ? p->head.txn : p->freed);
     else if (p->used + p->free > p->pages)
-        explain(LIAISON_OK, why, why_len,
-                "the newest page of the store counts %" PRIu64 " pages, and %" PRIu64
-                " are in use or free: it is damaged",
-                p->pages, p->used + p->free);
+        lmdb_explain(LIAISON_OK, why, why_len,
+                     "the newest page of the store counts %" PRIu64 " pages, and %" PRIu64
+                     " are in use or free: it is damaged",
+                     p->pages, p->used + p->free);
     else
         return true;
     return false;

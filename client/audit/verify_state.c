@@ -4,46 +4,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "client/audit/take.h"
 #include "client/lib/disk.h"
 
 enum { NOTE_MAX = 64 << 10, NAME_MAX_ = 65535 };
 
 /* ------------------------------------------------------------ reading */
 
-static bool take(struct slice *rest, const char *text)
-{
-    size_t n = strlen(text);
-
-    if (rest->n < n || memcmp(rest->p, text, n) != 0)
-        return false;
-    *rest = slice(rest->p + n, rest->n - n);
-    return true;
-}
-
-static bool take_number(struct slice *rest, uint64_t *out)
-{
-    uint64_t v = 0;
-    size_t n = 0;
-
-    for (; n < rest->n && rest->p[n] >= '0' && rest->p[n] <= '9'; n++) {
-        unsigned digit = rest->p[n] - '0';
-
-        if (v > (UINT64_MAX - digit) / 10)
-            return false;
-        v = 10 * v + digit;
-    }
-    if (n == 0 || (n > 1 && rest->p[0] == '0'))
-        return false;
-    *rest = slice(rest->p + n, rest->n - n);
-    *out = v;
-    return true;
-}
-
 /* `WORD N` and a line end. */
 static bool take_row(struct slice *rest, const char *word, uint64_t *out)
 {
-    return take(rest, word) && take(rest, " ") && take_number(rest, out) &&
-           take(rest, "\n");
+    return take_text(rest, word) && take_text(rest, " ") && take_number(rest, out) &&
+           take_text(rest, "\n");
 }
 
 static bool take_bytes(struct slice *rest, uint64_t n, uint64_t most, struct slice *out)
@@ -62,7 +34,7 @@ static bool take_rotations(struct slice *rest, struct verify_state *s)
     if (!take_row(rest, "rotations", &n) || n > STATE_ROTATIONS_MAX)
         return false;
     for (; s->n_rotations < n; s->n_rotations++)
-        if (!take_number(rest, &len) || !take(rest, "\n") ||
+        if (!take_number(rest, &len) || !take_text(rest, "\n") ||
             !take_bytes(rest, len, NOTE_MAX, &s->rotations[s->n_rotations]))
             return false;
     return true;
@@ -76,13 +48,13 @@ static enum liaison_code take_counters(struct slice *rest, struct verify_state *
     if (!take_row(rest, "counters", &n))
         return LIAISON_MALFORMED;
     for (; n > 0; n--) {
-        if (!take_number(rest, &counter) || !take(rest, " ") ||
-            !take_number(rest, &len) || !take(rest, " "))
+        if (!take_number(rest, &counter) || !take_text(rest, " ") ||
+            !take_number(rest, &len) || !take_text(rest, " "))
             return LIAISON_MALFORMED;
         name = slice(rest->p, 0);
         if (len > 0 && !take_bytes(rest, len, NAME_MAX_, &name))
             return LIAISON_MALFORMED;
-        if (!take(rest, "\n"))
+        if (!take_text(rest, "\n"))
             return LIAISON_MALFORMED;
         if (!parties_set(s->parties, name, counter))
             return LIAISON_MEMORY;
@@ -94,8 +66,9 @@ static enum liaison_code parse(struct slice rest, struct verify_state *s)
 {
     uint64_t len;
 
-    if (!take(&rest, "liaison-audit state 1\n") || !take_row(&rest, "from", &s->from) ||
-        !take_row(&rest, "time", &s->time_ns) || !take_rotations(&rest, s))
+    if (!take_text(&rest, "liaison-audit state 1\n") ||
+        !take_row(&rest, "from", &s->from) || !take_row(&rest, "time", &s->time_ns) ||
+        !take_rotations(&rest, s))
         return LIAISON_MALFORMED;
     enum liaison_code code = take_counters(&rest, s);
 
