@@ -321,13 +321,14 @@ static int seal(struct export *x)
 
 int audit_export(struct audit *a)
 {
-    struct export x = {.audit = a, .scan = scan_new()};
+    struct export x = {.audit = a};
     char why[512] = "";
     int status = 0;
 
     if (a->n_args != 1)
         return audit_fail(LIAISON_USAGE, "into which folder? name one that is not there "
                                          "yet");
+    x.scan = scan_new();
     x.rule_sets = malloc(RULE_SETS_MAX * sizeof *x.rule_sets);
     enum liaison_code code = x.rule_sets == NULL || x.scan == NULL
                                  ? LIAISON_MEMORY
