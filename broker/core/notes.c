@@ -416,6 +416,16 @@ static void ask(struct core *c)
 
 /* ------------------------------------------------------------ keeping */
 
+/* True if this batch holds cosignatures of the newest checkpoint. */
+static bool is_cosigned_now(const struct batch *b)
+{
+    const struct cosigned *c = b->cosigned;
+
+    while (c != NULL && c->size != b->core->notes->size)
+        c = c->next;
+    return c != NULL;
+}
+
 void notes_put(struct batch *b)
 {
     struct notes *n = b->core->notes;
@@ -424,7 +434,7 @@ void notes_put(struct batch *b)
     b->note = n->pending;
     if (!n->pending)
         return;
-    if (n->size > 0 && !n->cosigned && n->made_ms != n->spaced_ms)
+    if (n->size > 0 && !n->cosigned && !is_cosigned_now(b) && n->made_ms != n->spaced_ms)
         store_delete(b->tx, T_NOTE, note_key_of(b->core, n->size, key));
     store_put(b->tx, T_NOTE, note_key_of(b->core, n->pending_size, key),
               slice(n->answer.note, n->answer.note_len));
@@ -473,11 +483,27 @@ static void rotation_kept(struct core *c)
     n->rotation = NULL;
 }
 
+/* The batch's cosignatures are kept now. The list runs from the last to the first, and the last of a checkpoint holds all. */
+static void cosigned_kept(const struct batch *b)
+{
+    struct notes *n = b->core->notes;
+    bool taken = false;
+
+    for (const struct cosigned *c = b->cosigned; c != NULL; c = c->next) {
+        if (c->size == n->size && !taken) {
+            n->cosigned = true; /* in the store, whether there is memory for it or not */
+            taken = take_newest(n, c->note, c->size);
+        }
+        note_quorum(b->core, c->size, c->note, b->wall_ms / 1000);
+    }
+}
+
 void notes_committed(struct batch *b, struct call **pushes)
 {
     struct core *c = b->core;
     struct notes *n = c->notes;
 
+    cosigned_kept(b);
     if (b->note) {
         kept(c);
         receipts_push(c, pushes);
@@ -556,12 +582,14 @@ struct slice notes_find(struct batch *b, struct arena *a, uint64_t size, bool wi
 
 void notes_cosigned(struct batch *b, uint64_t size, struct slice note)
 {
-    struct core *c = b->core;
-    struct notes *n = c->notes;
+    struct cosigned *c = arena_alloc(b->arena, sizeof *c);
     uint8_t key[12];
 
-    store_put(b->tx, T_NOTE, note_key_of(c, size, key), note);
-    if (size == n->size && take_newest(n, note, size))
-        n->cosigned = true;
-    note_quorum(c, size, note, b->wall_ms / 1000);
+    if (c == NULL) {
+        batch_fail(b, LIAISON_MEMORY);
+        return;
+    }
+    *c = (struct cosigned){size, note, b->cosigned};
+    b->cosigned = c;
+    store_put(b->tx, T_NOTE, note_key_of(b->core, size, key), note);
 }

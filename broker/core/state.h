@@ -87,6 +87,13 @@ struct core {
     bool was_full; /* the last batch found no room */
 };
 
+/* A checkpoint with more cosignatures than before, put into the batch; known once that is committed. */
+struct cosigned {
+    uint64_t size;
+    struct slice note; /* in the batch's arena */
+    struct cosigned *next;
+};
+
 /* A leaf that a session wants a receipt for, once its batch is committed. */
 struct await {
     uint64_t session, leaf;
@@ -131,6 +138,7 @@ struct batch {
     bool stepped; /* the wall clock has, and no entry says so yet */
     struct summaries summaries;
     struct await *awaits;
+    struct cosigned *cosigned;
     uint64_t next_number;
     struct map *items;
     struct item *first, **last;
@@ -499,7 +507,7 @@ struct slice notes_newest(const struct notes *n, uint64_t *size);
 /* The keys of this log's notes; see note_judge(). NULL: no policy was given. */
 const struct note_key *notes_key(const struct notes *n);
 
-/* A cosigned checkpoint was put into the batch. */
+/* Puts a cosigned checkpoint into the batch. `note` lives in the batch's arena. */
 void notes_cosigned(struct batch *b, uint64_t size, struct slice note);
 
 /* A kept checkpoint of at least `size` leaves; `witnessed`: that the quorum has cosigned. {NULL, 0}: there is none.
