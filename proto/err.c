@@ -57,6 +57,7 @@ static const struct line {
     LINE(SECTIONS, "no rule grants one of the sections", RETRY_NEVER, EX_NOPERM),
     LINE(RECIPIENT, "the rules declare no such recipient", RETRY_NEVER, EX_NOUSER),
     LINE(TOO_LARGE, "larger than the rules allow", RETRY_NEVER, EX_DATAERR),
+    LINE(RATE, "more in an hour than the rules allow", RETRY_LATER, EX_TEMPFAIL),
 
     LINE(NOT_FOUND, "there is no such referral for this agency", RETRY_NEVER, EX_NOINPUT),
     LINE(STATE, "this move is not possible in the referral's state", RETRY_NEVER,

@@ -97,8 +97,10 @@ static void draft_members(struct drafting *d)
 
     for (size_t i = 0; i < t->n_agencies; i++)
         if (!t->agencies[i].broken)
-            d->agencies[d->draft.n_agencies++] = (struct rules_agency){
-                t->agencies[i].name.s, t->agencies[i].kind.s, t->agencies[i].area.s};
+            d->agencies[d->draft.n_agencies++] =
+                (struct rules_agency){.name = t->agencies[i].name.s,
+                                      .kind = t->agencies[i].kind.s,
+                                      .area = t->agencies[i].area.s};
     for (size_t i = 0; i < t->n_groups; i++)
         if (!t->groups[i].broken)
             d->groups[d->draft.n_groups++] = (struct rules_draft_group){
@@ -135,7 +137,8 @@ static bool draft_all(struct drafting *d)
     draft_members(d);
     draft_rules(d);
     d->draft.network = t->network.s != NULL ? t->network.s : "";
-    d->draft.keep = t->keep.s;
+    if (t->keep.s != NULL)
+        (void)units_span(t->keep.s, &d->draft.keep);
     d->draft.agencies = d->agencies;
     d->draft.groups = d->groups;
     d->draft.auditors = d->auditors;
@@ -164,6 +167,10 @@ static void report_reach(const struct drafting *d, const struct rules *r, size_t
     case RULES_BEATEN:
         report_error(d->t->report, at,
                      "this rule can never match; all of it is denied in %s",
+                     before->where);
+        return;
+    case RULES_SHADOWED:
+        report_error(d->t->report, at, "this rule changes nothing; %s says all of it",
                      before->where);
         return;
     case RULES_NO_SENDER:

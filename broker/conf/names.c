@@ -134,6 +134,7 @@ static bool network_name(const char *s)
 static void check_network(const struct check *c, const struct conf_source *source)
 {
     const struct text *network = &c->t->network, *keep = &c->t->keep;
+    struct rules_span span;
 
     if (network->s == NULL && !c->t->lost_network)
         report_error(c->t->report, (struct place){.file = source},
@@ -143,7 +144,7 @@ static void check_network(const struct check *c, const struct conf_source *sourc
                      "\"%s\" is no name for a network; expected words of a-z, 0-9 and "
                      "'-' joined by dots",
                      network->s);
-    if (keep->s != NULL && !units_keep(keep->s))
+    if (keep->s != NULL && !units_span(keep->s, &span))
         report_error(
             c->t->report, keep->at,
             "\"%s\" is no time to keep; expected a number and h, d, m or y, such as 2y",

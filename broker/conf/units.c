@@ -68,13 +68,30 @@ bool units_number(const char *text, uint64_t *n)
     return digits(text, n, &rest) && *rest == '\0';
 }
 
-bool units_keep(const char *text)
+bool units_span(const char *text, struct rules_span *span)
 {
     uint64_t n;
     const char *rest;
 
-    return digits(text, &n, &rest) && n > 0 && n <= 9999 && *text != '0' &&
-           *rest != '\0' && strchr("hdmy", *rest) != NULL && rest[1] == '\0';
+    if (!digits(text, &n, &rest) || n == 0 || n > 9999 || *text == '0' || *rest == '\0' ||
+        rest[1] != '\0')
+        return false;
+    switch (*rest) {
+    case 'h':
+        *span = (struct rules_span){.fixed_s = n * 3600};
+        return true;
+    case 'd':
+        *span = (struct rules_span){.fixed_s = n * 86400};
+        return true;
+    case 'm':
+        *span = (struct rules_span){.months = (uint32_t)n};
+        return true;
+    case 'y':
+        *span = (struct rules_span){.months = (uint32_t)n * 12};
+        return true;
+    default:
+        return false;
+    }
 }
 
 /* The last unit is 1, so one always divides. */

@@ -3,6 +3,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "broker/rules/rules.h"
+
 /* "256K" -> 262144: a number, and perhaps K, M or G (of 1,024). At most 2^53. */
 bool units_size(const char *text, uint64_t *bytes);
 
@@ -12,8 +14,8 @@ bool units_time(const char *text, uint64_t *ms);
 /* "12": a number and nothing else. At most 2^53. */
 bool units_number(const char *text, uint64_t *n);
 
-/* True for a time to keep: 1..9999 and h, d, m or y, without leading zeros. m and y are calendar months and years. */
-bool units_keep(const char *text);
+/* A length of time as rules write it: 1..9999 and h, d, m or y, without leading zeros. m and y are calendar months and years. */
+bool units_span(const char *text, struct rules_span *span);
 
 /* Writes them back with the largest unit that divides; `out` has room for 32. Return out. */
 const char *units_show_size(uint64_t bytes, char out[32]);

@@ -10,15 +10,17 @@
 #include "proto/valid.h"
 
 const struct store_table TABLES[T__COUNT] = {
-    [T_ENTRY] = {"entry", true},      [T_REFERRAL] = {"referral", false},
-    [T_BODY] = {"body", false},       [T_ACTION] = {"action", false},
-    [T_KNOWN] = {"known", false},     [T_INBOX] = {"inbox", false},
-    [T_MAIL] = {"mail", false},       [T_TRAIL] = {"trail", false},
-    [T_PARTY] = {"party", false},     [T_MONTH] = {"month", false},
-    [T_OPENING] = {"opening", false}, [T_SIGNER] = {"signer", false},
-    [T_LOG] = {"log", false},         [T_HASH] = {"hash", true},
-    [T_NOTE] = {"note", false},       [T_RULES] = {"rules", false},
-    [T_RULE] = {"rule", false},       [T_GROUP] = {"group", false},
+    [T_ENTRY] = {"entry", true},        [T_REFERRAL] = {"referral", false},
+    [T_BODY] = {"body", false},         [T_ACTION] = {"action", false},
+    [T_KNOWN] = {"known", false},       [T_INBOX] = {"inbox", false},
+    [T_MAIL] = {"mail", false},         [T_TRAIL] = {"trail", false},
+    [T_PARTY] = {"party", false},       [T_MONTH] = {"month", false},
+    [T_OPENING] = {"opening", false},   [T_SIGNER] = {"signer", false},
+    [T_LOG] = {"log", false},           [T_HASH] = {"hash", true},
+    [T_NOTE] = {"note", false},         [T_RULES] = {"rules", false},
+    [T_RULE] = {"rule", false},         [T_GROUP] = {"group", false},
+    [T_DEADLINE] = {"deadline", false}, [T_BARRED] = {"barred", false},
+    [T_KEY] = {"key", false},
 };
 struct last {
     uint64_t key;

@@ -80,6 +80,9 @@ static void set_fact(const struct ledger_fact *f, Liaison__V1__LedgerEntry *e)
     e->summary = (ProtobufCBinaryData *)(uintptr_t)f->summary;
     e->n_summary = f->n_summary;
     e->note = bytes(f->note.p, f->note.n);
+    set_digest(&e->before, f->was);
+    set_text(&e->onward, f->onward);
+    set_text(&e->role, f->role);
 }
 
 static enum liaison_code set_rules(struct arena *a, const struct ledger_fact *f,

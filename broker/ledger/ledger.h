@@ -6,8 +6,8 @@
 #include "proto/hash.h"
 #include "proto/liaison.pb-c.h"
 
-/* Most entries are 250 to 600 bytes. The most that a call can cause (24 rules, three names, every section of a referral and
- * of its moves, each of 63 bytes) is some 10,000, so that no call fails because its entry does not fit. */
+/* Most entries are 250 to 600 bytes. The most that a call can cause (128 rules, four names, every section of a referral and
+ * of its moves, each of 63 bytes) is some 14,000, so that no call fails because its entry does not fit. */
 enum { LEDGER_ENTRY_MAX = 16384, LEDGER_VERSION = 1 };
 
 /* What happened, in the caller's words; empty slices and NULL texts stay out of the entry. */
@@ -35,6 +35,8 @@ struct ledger_fact {
     const ProtobufCBinaryData *summary; /* commitments, 32 bytes each */
     size_t n_summary;
     struct slice note;
+    const uint8_t *was; /* 32 bytes or NULL: LedgerEntry.before */
+    const char *onward, *role;
 };
 
 /* Where and when it happened. */

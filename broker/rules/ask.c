@@ -3,7 +3,7 @@
 enum liaison_code rules_ask(const Liaison__V1__Envelope *e,
                             Liaison__V1__Section *const *sections,
                             const char *const *names, size_t n_sections, bool strip,
-                            struct rules_question *out)
+                            int32_t day, struct rules_question *out)
 {
     size_t bytes = 0;
 
@@ -19,6 +19,12 @@ enum liaison_code rules_ask(const Liaison__V1__Envelope *e,
         .purpose = e->purpose,
         .basis = e->basis,
         .minor = e->minor,
+        .handling = e->handling,
+        .regime = e->regime,
+        .informed = e->informed,
+        .urgency = e->urgency,
+        .subject = e->subject_category,
+        .day = day,
         .bytes = bytes,
         .sections = names,
         .n_sections = n_sections,

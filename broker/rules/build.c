@@ -1,5 +1,6 @@
 #include "broker/rules/build.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "broker/rules/set.h"
@@ -13,6 +14,17 @@ struct build {
     uint32_t *by_kind;     /* numbers of agencies, ordered by kind */
     struct table by_group;
     enum liaison_code code;
+};
+
+static const char *const BUILTIN[RULES_BUILTIN__COUNT] = {
+    [RULES_H1] =
+        "deny any any from any to { kind court, kind prosecution } when handling { h1 }",
+    [RULES_H2_ONWARD] =
+        "what came under handling h2 is passed on only where its sender has permitted it",
+    [RULES_H3_OPEN] =
+        "what came under handling h3 is opened after its handling code was acknowledged",
+    [RULES_HANDLING_STAYS] =
+        "what is passed on keeps the handling code that it came under",
 };
 
 /* A group's members as agencies. */
@@ -47,6 +59,15 @@ static const char *keep_text(struct build *b, const char *text)
     return kept != NULL ? kept : "";
 }
 
+static struct rules_names keep_names(struct build *b, struct rules_names from)
+{
+    const char **list = take(b, b->r->arena, from.n, sizeof *list);
+
+    for (size_t i = 0; list != NULL && i < from.n; i++)
+        list[i] = keep_text(b, from.list[i]);
+    return (struct rules_names){list, list != NULL ? from.n : 0};
+}
+
 static uint64_t *new_row(struct build *b)
 {
     return take(b, b->r->arena, b->r->row_n, sizeof(uint64_t));
@@ -62,8 +83,19 @@ static int by_name(const void *x, const void *y)
 
 static void add_agency(struct build *b, struct member *m, const struct rules_agency *from)
 {
-    m->agency = (struct rules_agency){keep_text(b, from->name), keep_text(b, from->kind),
-                                      keep_text(b, from->area)};
+    m->agency = (struct rules_agency){
+        .name = keep_text(b, from->name),
+        .kind = keep_text(b, from->kind),
+        .area = keep_text(b, from->area),
+        .regime = from->regime != RULES_REGIME_UNKNOWN ? from->regime
+                                                       : rules_kind_regime(from->kind),
+        .supervisors = keep_names(b, from->supervisors),
+        .skills = keep_names(b, from->skills),
+        .languages = keep_names(b, from->languages),
+        .capacity = from->capacity,
+        .merged_into = from->merged_into != NULL ? keep_text(b, from->merged_into) : NULL,
+        .merged_day = from->merged_day,
+    };
     m->name = table_name(m->agency.name);
     m->from = new_row(b);
     m->to = new_row(b);
@@ -274,6 +306,50 @@ static void add_rules(struct build *b, struct hash *h)
     }
     if (b->code == LIAISON_OK && n > 0)
         qsort(r->rules, n, sizeof *r->rules, by_canonical);
+}
+
+/* ---------------------------------------------------------------- certificates, built-in rules */
+
+static int by_sha256(const void *x, const void *y)
+{
+    const struct denied_certificate *a = x, *b = y;
+
+    return memcmp(a->sha256, b->sha256, sizeof a->sha256);
+}
+
+static void add_certificates(struct build *b, struct hash *h)
+{
+    size_t n = b->draft->n_certificates;
+    struct denied_certificate *list = take(b, b->r->arena, n, sizeof *list);
+
+    for (size_t i = 0; i < n && b->code == LIAISON_OK; i++) {
+        const struct rules_draft_certificate *from = &b->draft->certificates[i];
+        char text[sizeof "deny certificate " + 64] = "deny certificate ";
+
+        for (size_t k = 0; k < sizeof from->sha256; k++)
+            snprintf(text + strlen(text), 3, "%02x", from->sha256[k]);
+        memcpy(list[i].sha256, from->sha256, sizeof list[i].sha256);
+        list[i].line.text = keep_text(b, text);
+        list[i].line.where = keep_text(b, from->where);
+        rule_id(h, list[i].line.text, list[i].line.id);
+    }
+    if (b->code != LIAISON_OK)
+        return;
+    if (n > 0)
+        qsort(list, n, sizeof *list, by_sha256);
+    b->r->denied = list;
+    b->r->n_denied = n;
+}
+
+static void add_builtin(struct build *b, struct hash *h)
+{
+    for (size_t i = 0; i < RULES_BUILTIN__COUNT && b->code == LIAISON_OK; i++) {
+        struct rules_line *line = &b->r->builtin[i];
+
+        line->text = BUILTIN[i];
+        line->where = "built-in";
+        rule_id(h, line->text, line->id);
+    }
 }
 
 /* ---------------------------------------------------------------- rows */
@@ -507,9 +583,11 @@ static struct slice keep_texts(struct build *b, const struct slice *texts, size_
 static void fill(struct build *b, struct hash *h)
 {
     const struct rules_draft *d = b->draft;
+    char keep[64];
 
     b->r->network = keep_text(b, d->network);
-    b->r->keep = keep_text(b, d->keep);
+    b->r->keep_for = d->keep;
+    b->r->keep = keep_text(b, rules_span_text(d->keep, keep));
     b->r->row_n = (d->n_rules + ROW_BITS - 1) / ROW_BITS;
     hash_sha256(h, d->texts, d->n_texts, b->r->set_id);
     b->r->text = keep_texts(b, d->texts, d->n_texts);
@@ -520,6 +598,10 @@ static void fill(struct build *b, struct hash *h)
         add_auditors(b);
     if (b->code == LIAISON_OK)
         add_groups(b);
+    if (b->code == LIAISON_OK)
+        add_certificates(b, h);
+    if (b->code == LIAISON_OK)
+        add_builtin(b, h);
     if (b->code == LIAISON_OK)
         add_rules(b, h);
     if (b->code == LIAISON_OK)

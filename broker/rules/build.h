@@ -6,7 +6,7 @@
 
 enum {
     RULES_AGENCIES_MAX = 65536,
-    RULES_RULES_MAX = 4096,
+    RULES_RULES_MAX = 131072,
     RULES_WORDS_MAX = 65536, /* different categories, purposes, bases and sections */
 };
 
@@ -35,11 +35,25 @@ struct rules_draft_rule {
     Liaison__V1__Type type; /* UNSPECIFIED: any */
     const char *category;   /* NULL: any */
     struct rules_parties from, to;
-    bool within_area, when_minor;
+    bool within_area, when_minor, when_crossing;
+    uint32_t handlings, informed, urgencies, subjects; /* `when`: bit n for the enum's value n; 0: whatever it is */
     struct rules_words purposes, bases, sections, returns;
     Liaison__V1__Reveal reveal; /* UNSPECIFIED: on accept */
     uint64_t max_bytes;         /* 0: as many as the broker takes */
-    const char *where;          /* file:line */
+    int32_t until_day;          /* the last day on which it is in force, days since 1970; 0: for ever */
+    struct rules_span keep;     /* one of its lengths, or none; as the next */
+    struct rules_span answer;
+    bool escalate_supervisor; /* to the recipient's supervisors; else to those of the next */
+    struct rules_words escalate;  /* agencies */
+    struct rules_words approvals; /* roles */
+    uint32_t rate;                /* an hour; 0: as many as come */
+    const char *where;            /* file:line */
+};
+
+/* deny certificate SHA256 */
+struct rules_draft_certificate {
+    uint8_t sha256[32];
+    const char *where;
 };
 
 struct rules_draft_group {
@@ -55,7 +69,7 @@ struct rules_draft_auditor {
 /* All of a rule set. No name is declared twice, no set holds an element twice, every name used is declared. */
 struct rules_draft {
     const char *network;
-    const char *keep; /* "" or NULL: no limit is set */
+    struct rules_span keep; /* zeros: no limit is set */
     const struct rules_agency *agencies;
     size_t n_agencies;
     const struct rules_draft_group *groups;
@@ -64,6 +78,8 @@ struct rules_draft {
     size_t n_auditors;
     const struct rules_draft_rule *rules;
     size_t n_rules;
+    const struct rules_draft_certificate *certificates;
+    size_t n_certificates;
     const struct slice *texts; /* exact text of the files, in the order read */
     size_t n_texts;
 };
@@ -84,6 +100,37 @@ size_t rules_count(const struct rules *r);
 const struct rules_line *rules_line_at(const struct rules *r, size_t i,
                                        size_t *draft_index);
 
+/* ------------------------------------------------------------ every question of a sort */
+
+/* Facts of a question that may be left open; a bit each. */
+enum rules_fact {
+    RULES_FACT_TYPE,
+    RULES_FACT_CATEGORY,
+    RULES_FACT_PURPOSE,
+    RULES_FACT_BASIS,
+    RULES_FACT_MINOR,
+    RULES_FACT_HANDLING,
+    RULES_FACT_REGIME,
+    RULES_FACT_INFORMED,
+    RULES_FACT_URGENCY,
+    RULES_FACT_SUBJECT,
+    RULES_FACT__COUNT
+};
+
+/* Called with one question; false ends the visit. */
+typedef bool rules_visit(void *arg, const struct rules_question *q);
+
+/* Asks for every combination of the open facts (bit 1 << RULES_FACT_X in `open`; what `q` holds of those is not
+ * looked at) that any of the sets tells apart: of values that all rules treat alike, one stands for all. A word that no rule names is one
+ * of them ("another"). All other facts are q's. So what holds for every question visited holds for every question there is.
+ * *visited (may be NULL) is how many there were. Errors: LIAISON_LIMIT (more than `most`; none was visited),
+ * LIAISON_CLOSED (visit said so), LIAISON_MEMORY. */
+MUST_CHECK
+enum liaison_code rules_each(const struct rules *const *sets, size_t n_sets, const struct rules_question *q,
+                             unsigned open, size_t most, rules_visit *visit, void *arg, size_t *visited);
+
+/* ------------------------------------------------------------ what can never matter */
+
 enum rules_reach {
     RULES_REACHED,      /* some question meets this rule and it makes a difference */
     RULES_NO_SENDER,    /* nobody is named by `from` */
@@ -91,6 +138,7 @@ enum rules_reach {
     RULES_NO_PAIR, /* `within area`: no such recipient lies in such a sender's area */
     RULES_BEATEN,  /* an allow, all of which one deny refuses: *other */
     RULES_TWICE,   /* says the same as the rule before it: *other */
+    RULES_SHADOWED, /* another one says all that this one does, and more or as much: *other */
 };
 
 /* Whether rule number i can ever matter. *other is the number of the rule that stands in its way. */

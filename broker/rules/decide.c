@@ -192,6 +192,7 @@ void rules_decide(const struct rules *r, const struct rules_question *q, struct 
         .code = LIAISON_LIMIT,
         .reveal = LIAISON__V1__REVEAL__REVEAL_ON_ACCEPT,
         .keep = r->keep,
+        .keep_for = r->keep_for,
         .rules = r,
     };
     if (q->n_sections > RULES_SECTIONS_MAX)

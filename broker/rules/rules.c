@@ -1,3 +1,5 @@
+#include <stdlib.h>
+
 #include "broker/rules/set.h"
 
 struct rules *rules_share(struct rules *r)
@@ -68,4 +70,61 @@ const struct rules_line *rules_line_at(const struct rules *r, size_t i,
     if (draft_index != NULL)
         *draft_index = r->rules[i].draft_index;
     return &r->rules[i].line;
+}
+
+enum rules_regime rules_kind_regime(const char *kind)
+{
+    static const struct {
+        const char *kind;
+        enum rules_regime regime;
+    } KNOWN[] = {
+        {"police", RULES_LED},  {"prison", RULES_LED},      {"probation", RULES_LED},
+        {"court", RULES_LED},   {"prosecution", RULES_LED}, {"school", RULES_GDPR},
+        {"health", RULES_GDPR}, {"ngo", RULES_GDPR},        {"municipality", RULES_GDPR},
+    };
+
+    for (size_t i = 0; i < sizeof KNOWN / sizeof *KNOWN; i++)
+        if (strcmp(KNOWN[i].kind, kind) == 0)
+            return KNOWN[i].regime;
+    return RULES_REGIME_UNKNOWN;
+}
+
+const struct rules_agency *rules_successor(const struct rules *r, const char *name,
+                                           int32_t day)
+{
+    const struct rules_agency *a = rules_agency(r, name);
+
+    for (size_t hops = 0; a != NULL && a->merged_into != NULL && day >= a->merged_day &&
+                          hops < r->n_agencies;
+         hops++)
+        a = rules_agency(r, a->merged_into);
+    return a;
+}
+
+static int by_digest(const void *key, const void *row)
+{
+    return memcmp(key, ((const struct denied_certificate *)row)->sha256, 32);
+}
+
+bool rules_denies_certificate(const struct rules *r, const uint8_t sha256[32],
+                              const struct rules_line **line)
+{
+    const struct denied_certificate *found =
+        r->n_denied == 0
+            ? NULL
+            : bsearch(sha256, r->denied, r->n_denied, sizeof *r->denied, by_digest);
+
+    if (found != NULL && line != NULL)
+        *line = &found->line;
+    return found != NULL;
+}
+
+size_t rules_denied_certificates(const struct rules *r)
+{
+    return r->n_denied;
+}
+
+const struct rules_line *rules_builtin(const struct rules *r, enum rules_builtin which)
+{
+    return &r->builtin[which];
 }

@@ -32,6 +32,11 @@ struct member {
     uint64_t *from, *to; /* rows */
 };
 
+struct denied_certificate {
+    uint8_t sha256[32];
+    struct rules_line line;
+};
+
 struct auditor {
     struct name name;
     const char *area;
@@ -59,7 +64,8 @@ struct rule {
 struct rules {
     atomic_uint references;
     struct arena *arena; /* holds all below, and this */
-    const char *network, *keep;
+    const char *network, *keep; /* the text of keep_for */
+    struct rules_span keep_for;
     uint8_t set_id[32];
     struct slice text; /* exact, of all files in the order read */
 
@@ -69,6 +75,10 @@ struct rules {
     struct table by_auditor;
     struct table by_word;
     size_t n_words;
+
+    struct denied_certificate *denied; /* in order of their digests */
+    size_t n_denied;
+    struct rules_line builtin[RULES_BUILTIN__COUNT];
 
     struct rule *rules; /* in order of their texts */
     size_t n_rules, row_n;
@@ -97,7 +107,8 @@ enum dimension {
     BY__COUNT
 };
 
-/* What is asked, as rows: a rule matches if its bit is set in all of them. LIAISON_OK, _RECIPIENT or _UNKNOWN_AGENCY. */
+/* What is asked, as rows: a rule matches if its bit is set in all of them. LIAISON_OK, _RECIPIENT or
+ * _UNKNOWN_AGENCY. */
 enum liaison_code rules_rows(const struct rules *r, const struct rules_question *q,
                              const uint64_t *rows[BY__COUNT]);
 

@@ -178,8 +178,9 @@ static enum liaison_code ask_rules(const struct hearing *h, const Liaison__V1__S
     const Liaison__V1__SignedReferral *r = s->referral;
     struct rules_question q;
     struct rules_decision decision;
-    enum liaison_code code = rules_ask(h->c->envelope, r->sections, h->c->section_names,
-                                       r->n_sections, s->strip, &q);
+    enum liaison_code code =
+        rules_ask(h->c->envelope, r->sections, h->c->section_names, r->n_sections,
+                  s->strip, rules_day(h->now_unix_ms / 1000), &q);
 
     if (code != LIAISON_OK)
         return deny(h, code, "more sections than the rules can judge");

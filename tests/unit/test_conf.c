@@ -349,6 +349,8 @@ static void numbers_with_units_are_read_exactly(void **state)
         {"nothing", "", units_number, false, 0},
     };
 
+    struct rules_span span;
+
     (void)state;
     for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
         uint64_t got = 0;
@@ -357,10 +359,11 @@ static void numbers_with_units_are_read_exactly(void **state)
         if (good != ROWS[i].good || (good && got != ROWS[i].want))
             fail_msg("%s: %s", ROWS[i].why, ROWS[i].text);
     }
-    assert_true(units_keep("2y") && units_keep("18m") && units_keep("30d") &&
-                units_keep("9999h"));
-    assert_false(units_keep("0d") || units_keep("02y") || units_keep("2w") ||
-                 units_keep("y") || units_keep("10000d") || units_keep("2yy"));
+    assert_true(units_span("2y", &span) && units_span("18m", &span) &&
+                units_span("30d", &span) && units_span("9999h", &span));
+    assert_false(units_span("0d", &span) || units_span("02y", &span) ||
+                 units_span("2w", &span) || units_span("y", &span) ||
+                 units_span("10000d", &span) || units_span("2yy", &span));
 }
 
 int main(void)

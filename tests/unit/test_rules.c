@@ -757,7 +757,7 @@ static void a_referral_becomes_a_question(void **state)
     s[1].ciphertext.len = 24;
     for (size_t i = 0; i < 33; i++)
         sections[i] = &s[i % 2];
-    assert_int_equal(rules_ask(&e, sections, names, 2, true, &q), LIAISON_OK);
+    assert_int_equal(rules_ask(&e, sections, names, 2, true, 20000, &q), LIAISON_OK);
     assert_string_equal(q.from, "fr/lyon/prison");
     assert_string_equal(q.to, "fr/lyon/probation");
     assert_int_equal(q.type, LIAISON__V1__TYPE__TYPE_TRANSFER);
@@ -768,7 +768,7 @@ static void a_referral_becomes_a_question(void **state)
     assert_int_equal(q.bytes, 724);
     assert_int_equal(q.n_sections, 2);
     assert_true(q.strip);
-    assert_int_equal(rules_ask(&e, sections, names, 33, true, &q), LIAISON_LIMIT);
+    assert_int_equal(rules_ask(&e, sections, names, 33, true, 20000, &q), LIAISON_LIMIT);
 }
 
 static void a_draft_that_breaks_its_promises_is_refused(void **state)
@@ -918,7 +918,7 @@ static struct rules *build(const struct rules_draft_rule *rules, size_t n)
 {
     struct rules *r = NULL;
     const struct rules_draft d = {.network = "a.b",
-                                  .keep = "1y",
+                                  .keep = {.months = 12},
                                   .agencies = AGENCIES,
                                   .n_agencies = N_AGENCIES,
                                   .groups = &GROUP,
