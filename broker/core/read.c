@@ -143,8 +143,10 @@ bool note_received(struct batch *b, struct item *i, struct party *reader,
     struct referral_step step;
     struct recorded made;
 
-    if (reader->number != i->row.to ||
-        referral_step((Liaison__V1__Type)i->row.type, before, REFERRAL_RECEIVED,
+    if (reader->number != i->row.to)
+        return true;
+    deadline_delivered(b, i);
+    if (referral_step((Liaison__V1__Type)i->row.type, before, REFERRAL_RECEIVED,
                       REFERRAL_BROKER, &step) != LIAISON_OK)
         return true;
     struct ledger_fact f = {
@@ -321,7 +323,7 @@ static struct item *own_referral(struct batch *b, struct call *c, struct session
         return NULL;
     if (r != NULL && id_name(r->from) && id_valid(id))
         i = item_find(b, party_find(b->core, r->from), id);
-    if (i != NULL && (i->row.from == s->party->number || i->row.to == s->party->number))
+    if (i != NULL && item_knows(i, s->party))
         return i;
     if (b->failed == LIAISON_OK)
         refuse(b, c, s, LIAISON_NOT_FOUND, NULL, event,
@@ -416,7 +418,8 @@ void open_call(struct batch *b, struct call *c, struct session *s)
         return;
     view.card =
         card_of(b, i, s->party, s->party->number == i->row.to && card_revealed(i));
-    if (view.card == NULL || !fill_actions(b, i, s->party, &view) ||
+    if (view.card == NULL ||
+        (item_party(i, s->party) && !fill_actions(b, i, s->party, &view)) ||
         !shown_names(b, &view, &names, &n))
         return;
     struct ledger_fact fact = {
