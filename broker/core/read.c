@@ -311,6 +311,13 @@ void list_call(struct batch *b, struct call *c, struct session *s)
 
 /* ------------------------------------------------------------ Open and History */
 
+/* An approver sees what its agency sends, and not what it gets or is told. */
+static bool is_theirs(const struct session *s, const struct item *i)
+{
+    return i->row.from == s->party->number ||
+           (item_knows(i, s->party) && s->role == TLS_AGENCY);
+}
+
 /* The caller's referral, or NULL after the answer that also stands for one that does not exist. */
 static struct item *own_referral(struct batch *b, struct call *c, struct session *s,
                                  const Liaison__V1__Reference *r,
@@ -323,7 +330,7 @@ static struct item *own_referral(struct batch *b, struct call *c, struct session
         return NULL;
     if (r != NULL && id_name(r->from) && id_valid(id))
         i = item_find(b, party_find(b->core, r->from), id);
-    if (i != NULL && item_knows(i, s->party))
+    if (i != NULL && is_theirs(s, i))
         return i;
     if (b->failed == LIAISON_OK)
         refuse(b, c, s, LIAISON_NOT_FOUND, NULL, event,
@@ -419,7 +426,8 @@ void open_call(struct batch *b, struct call *c, struct session *s)
     view.card =
         card_of(b, i, s->party, s->party->number == i->row.to && card_revealed(i));
     if (view.card == NULL ||
-        (item_party(i, s->party) && !fill_actions(b, i, s->party, &view)) ||
+        (s->role == TLS_AGENCY && item_party(i, s->party) &&
+         !fill_actions(b, i, s->party, &view)) ||
         !shown_names(b, &view, &names, &n))
         return;
     struct ledger_fact fact = {

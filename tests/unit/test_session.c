@@ -32,9 +32,9 @@ static struct fixture {
 static struct rules *make_rules(void)
 {
     static const struct rules_agency AGENCIES[] = {
-        {"fr/lyon/prison", "prison", "fr/lyon"},
-        {"fr/lyon/probation", "probation", "fr/lyon"},
-        {"fr/lyon/police", "police", "fr/lyon"}};
+        {.name = "fr/lyon/prison", .kind = "prison", .area = "fr/lyon"},
+        {.name = "fr/lyon/probation", .kind = "probation", .area = "fr/lyon"},
+        {.name = "fr/lyon/police", .kind = "police", .area = "fr/lyon"}};
     static const struct rules_draft_auditor AUDITORS[] = {{"fr/dpa", "fr"}};
     static const struct rules_party FROM[] = {{RULES_KIND, "prison"}},
                                     TO[] = {{RULES_KIND, "probation"}};
