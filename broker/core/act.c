@@ -197,7 +197,7 @@ static void apply(struct batch *b, struct call *c, struct session *s, struct mov
     Liaison__V1__State before = (Liaison__V1__State)m->i->row.state;
     struct recorded made;
 
-    m->i->row.state = (uint32_t)m->step.next;
+    item_moved(b, m->i, m->step.next);
     m->i->row.version++;
     if (m->step.moves_responsibility)
         m->i->row.responsible = m->i->row.to;

@@ -261,6 +261,14 @@ static inline bool item_erased(const struct item *i)
 bool item_party(const struct item *i, const struct party *who);
 bool item_knows(const struct item *i, const struct party *who);
 
+/* It has come to that state, which may be the one it was in, at this moment. */
+static inline void item_moved(const struct batch *b, struct item *i, Liaison__V1__State next)
+{
+    i->row.state = (uint32_t)next;
+    i->row.moved_unix_ms = b->time_ns / 1000000;
+    i->dirty = true;
+}
+
 /* The other party of it, as `who` sees it; of those who were told of it, the sender. */
 struct party *item_other(const struct batch *b, const struct item *i,
                          const struct party *who);
@@ -479,10 +487,6 @@ const char *erased_text(struct arena *a, const struct item *i);
 /* Reads the answer clock. Errors: LIAISON_DAMAGED, LIAISON_IO, LIAISON_MEMORY. */
 MUST_CHECK
 enum liaison_code deadline_open(struct core *c);
-
-/* What the rules oblige to, in a new referral's row: times to answer and who is told. False: the batch has failed. */
-MUST_CHECK
-bool deadline_fill(struct batch *b, struct item *i, const struct rules_decision *d);
 
 /* It was submitted, or has moved: how long it is kept begins anew, and whoever has answered is not waited for. */
 void deadline_moved(struct batch *b, struct item *i);

@@ -201,8 +201,7 @@ static void take(struct batch *b, struct call *c, struct session *s, struct judg
         return;
     }
     fill_row(b, c, s, j, i, to);
-    if (!deadline_fill(b, i, &j->decision))
-        return;
+    item_moved(b, i, LIAISON__V1__STATE__STATE_REQUESTED);
     deadline_moved(b, i);
     i->referral = kept;
     i->envelope = j->e;
