@@ -92,6 +92,16 @@ static void tell(struct batch *b, struct item *i, Liaison__V1__Event event)
         mail_alert(b, from, i, LIAISON__V1__FLAG__FLAG_BARRED, made.seq);
 }
 
+void again_forgotten(struct batch *b, const struct item *i)
+{
+    uint8_t key[8];
+
+    barred_key(i, key);
+    if (item_has(i, LIAISON__V1__FLAG__FLAG_BARRED))
+        store_delete(b->tx, T_BARRED, slice(key, sizeof key));
+}
+
+/* Nobody can answer what they may not see: the time to answer begins again with the next delivery. */
 static void bar(struct batch *b, struct item *i)
 {
     uint8_t key[8];
@@ -100,6 +110,7 @@ static void bar(struct batch *b, struct item *i)
     store_put(b->tx, T_BARRED, slice(key, sizeof key), slice(NULL, 0));
     item_flag(i, LIAISON__V1__FLAG__FLAG_BARRED, true);
     mail_drop(b, i);
+    deadline_answered(b, i);
     tell(b, i, LIAISON__V1__EVENT__EVENT_BARRED);
 }
 
@@ -114,10 +125,7 @@ static bool is_awaited(const struct item *i)
 
 static void unbar(struct batch *b, struct item *i)
 {
-    uint8_t key[8];
-
-    barred_key(i, key);
-    store_delete(b->tx, T_BARRED, slice(key, sizeof key));
+    again_forgotten(b, i);
     item_flag(i, LIAISON__V1__FLAG__FLAG_BARRED, false);
     tell(b, i, LIAISON__V1__EVENT__EVENT_UNBARRED);
     if (is_awaited(i))
@@ -184,7 +192,7 @@ bool barred_look(struct batch *b, uint64_t *from)
     for (size_t n = 0; n < l.n && b->failed == LIAISON_OK; n++) {
         struct item *i = item_get(b, l.numbers[n]);
 
-        if (i != NULL && !item_erased(i))
+        if (i != NULL)
             again_settled(b, i);
     }
     if (l.n > 0)

@@ -94,7 +94,8 @@ Liaison__V1__Card *card_of(struct batch *b, struct item *i, const struct party *
     card->obligations = obligations_kept(b, i);
     card->wanted = i->row.wanted;
     card->n_wanted = i->row.n_wanted;
-    card->keep_until_unix_ms = keep_until_ms(i);
+    card->answer_by_unix_ms = deadline_answer_by_ms(b, i);
+    card->keep_until_unix_ms = deadline_keep_until_ms(&i->row);
     card->mailbox = reader->number == i->row.to ? i->row.mail : 0;
     if (card->obligations == NULL)
         batch_fail(b, LIAISON_MEMORY);
@@ -108,8 +109,10 @@ bool note_received(struct batch *b, struct item *i, struct party *reader,
     struct referral_step step;
     struct recorded made;
 
-    if (reader->number != i->row.to ||
-        referral_step((Liaison__V1__Type)i->row.type, before, REFERRAL_RECEIVED,
+    if (reader->number != i->row.to)
+        return true;
+    deadline_delivered(b, i);
+    if (referral_step((Liaison__V1__Type)i->row.type, before, REFERRAL_RECEIVED,
                       REFERRAL_BROKER, &step) != LIAISON_OK)
         return true;
     struct ledger_fact f = {

@@ -177,11 +177,3 @@ Liaison__V1__Obligations *obligations_said(struct arena *a,
         o->answer_within = (char *)answer_text(a, d);
     return o->answer_within != NULL && name_said(a, d, o) ? o : NULL;
 }
-
-uint64_t keep_until_ms(const struct item *i)
-{
-    const struct rules_span keep = {i->row.keep_fixed_s, i->row.keep_months};
-    uint64_t ends = rules_span_ends(keep, i->row.moved_unix_ms / 1000);
-
-    return ends == UINT64_MAX ? 0 : ends * 1000;
-}

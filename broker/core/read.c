@@ -235,11 +235,11 @@ void list_call(struct batch *b, struct call *c, struct session *s)
 
 /* ------------------------------------------------------------ Open and History */
 
-/* An approver sees what its agency sends, and not what it gets; a recipient nothing that still wants approval. */
+/* An approver sees what its agency sends, and not what it gets or is told; a recipient nothing that still wants approval. */
 static bool is_theirs(const struct session *s, const struct item *i)
 {
     return i->row.from == s->party->number ||
-           (i->row.to == s->party->number && s->role == TLS_AGENCY && !item_hidden(i));
+           (item_knows(i, s->party) && s->role == TLS_AGENCY && !item_hidden(i));
 }
 
 /* The caller's referral, or NULL after the answer that also stands for one that does not exist. */
@@ -351,7 +351,7 @@ void open_call(struct batch *b, struct call *c, struct session *s)
 
     if (b->failed != LIAISON_OK)
         return;
-    if (!allowed && recipient) {
+    if (!allowed && i->row.from != s->party->number) {
         deny(b, c, s,
              (struct denial){.code = i->again.decision->code,
                              .text = i->again.why,
@@ -364,7 +364,8 @@ void open_call(struct batch *b, struct call *c, struct session *s)
         return;
     view.card = card_of(b, i, s->party, recipient && card_revealed(i));
     if (view.card == NULL ||
-        (s->role == TLS_AGENCY && !fill_actions(b, i, s->party, allowed, &view)) ||
+        (s->role == TLS_AGENCY && item_party(i, s->party) &&
+         !fill_actions(b, i, s->party, allowed, &view)) ||
         !shown_names(b, &view, &names, &n))
         return;
     struct ledger_fact fact = {

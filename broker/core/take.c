@@ -54,14 +54,12 @@ static void fill_row(struct batch *b, struct call *c, struct session *s,
     row->to = to->number;
     row->id = j->e->id;
     row->type = (uint32_t)j->e->type;
-    row->state = LIAISON__V1__STATE__STATE_REQUESTED;
     row->version = 1;
     row->responsible = s->party->number;
     row->submitted_unix_ms = b->time_ns / 1000000;
     row->digest = (ProtobufCBinaryData){sizeof j->digest, (uint8_t *)j->digest};
     row->signer = (ProtobufCBinaryData){sizeof c->signer, c->signer};
     row->granted = granted_names(b, c, j, &row->n_granted);
-    row->moved_unix_ms = row->submitted_unix_ms;
     row->envelope_version = j->e->version;
     row->handling = (uint32_t)j->e->handling;
     obligations_keep(b, row, &j->decision);
@@ -149,6 +147,8 @@ void take(struct batch *b, struct call *c, struct session *s, struct judged *j)
         return;
     }
     fill_row(b, c, s, j, i, to);
+    item_moved(b, i, LIAISON__V1__STATE__STATE_REQUESTED);
+    deadline_moved(b, i);
     i->referral = kept;
     i->envelope = j->e;
     index_put(b, i);

@@ -100,6 +100,7 @@ static bool leads_here(Liaison__V1__Event event)
     case LIAISON__V1__EVENT__EVENT_CROSSING:
     case LIAISON__V1__EVENT__EVENT_BARRED:
     case LIAISON__V1__EVENT__EVENT_UNBARRED:
+    case LIAISON__V1__EVENT__EVENT_ESCALATE:
         return true;
     default:
         return false;
@@ -112,11 +113,18 @@ static bool is_of(const char *name, const struct party *p)
 }
 
 /* What the broker did to it on its own, and tells its sender. */
-static bool is_brokers(Liaison__V1__Event event)
+static bool tells_sender(Liaison__V1__Event event)
 {
     return event == LIAISON__V1__EVENT__EVENT_ERASE ||
            event == LIAISON__V1__EVENT__EVENT_BARRED ||
            event == LIAISON__V1__EVENT__EVENT_UNBARRED;
+}
+
+static bool knows(struct batch *b, const struct item *i, const char *name)
+{
+    const struct party *p = party_find(b->core, name);
+
+    return p != NULL && item_knows(i, p);
 }
 
 /* A denied call leads nowhere; that a referral is barred is a denial of its own. */
@@ -130,13 +138,15 @@ static bool took_effect(const Liaison__V1__LedgerEntry *e)
 static bool is_about(struct batch *b, const struct item *i,
                      const Liaison__V1__LedgerEntry *e)
 {
-    const struct party *from = party_numbered(b->core, i->row.from),
-                       *to = party_numbered(b->core, i->row.to);
+    const struct party *from = party_numbered(b->core, i->row.from);
 
     return leads_here(e->event) && took_effect(e) &&
            slice_equal(binary_slice(e->referral_id), binary_slice(i->row.id)) &&
-           (is_of(e->agency, from) || is_of(e->counterpart, from)) &&
-           (is_of(e->agency, to) || is_of(e->counterpart, to) || is_brokers(e->event));
+           (e->event == LIAISON__V1__EVENT__EVENT_ESCALATE
+                ? knows(b, i, e->counterpart)
+                : (is_of(e->agency, from) && knows(b, i, e->counterpart)) ||
+                      (is_of(e->counterpart, from) &&
+                       (knows(b, i, e->agency) || tells_sender(e->event))));
 }
 
 static bool all_about(struct batch *b, const struct item *i, const struct trail *t)
