@@ -57,8 +57,7 @@ static void answer_read(struct batch *b, struct call *c, struct session *s,
 
     core_answer(b, c, f);
     if (item != NULL)
-        other = party_numbered(b->core, s->party->number == item->row.to ? item->row.from
-                                                                         : item->row.to);
+        other = item_other(b, item, s->party);
     fact->certificate = s->certificate;
     fact->returned = c->reply;
     if (caller != NULL) {
