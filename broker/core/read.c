@@ -143,8 +143,10 @@ bool note_received(struct batch *b, struct item *i, struct party *reader,
     struct referral_step step;
     struct recorded made;
 
-    if (reader->number != i->row.to ||
-        referral_step((Liaison__V1__Type)i->row.type, before, REFERRAL_RECEIVED,
+    if (reader->number != i->row.to)
+        return true;
+    deadline_delivered(b, i);
+    if (referral_step((Liaison__V1__Type)i->row.type, before, REFERRAL_RECEIVED,
                       REFERRAL_BROKER, &step) != LIAISON_OK)
         return true;
     struct ledger_fact f = {
@@ -312,8 +314,8 @@ void list_call(struct batch *b, struct call *c, struct session *s)
 /* An approver sees what its agency sends, and not what it gets. */
 static bool is_theirs(const struct session *s, const struct item *i)
 {
-    return i->row.from == s->party->number ||
-           (i->row.to == s->party->number && s->role == TLS_AGENCY);
+    return s->role == TLS_AGENCY ? item_knows(i, s->party)
+                                 : i->row.from == s->party->number;
 }
 
 /* The caller's referral, or NULL after the answer that also stands for one that does not exist. */
@@ -424,7 +426,8 @@ void open_call(struct batch *b, struct call *c, struct session *s)
     view.card =
         card_of(b, i, s->party, s->party->number == i->row.to && card_revealed(i));
     if (view.card == NULL ||
-        (s->role == TLS_AGENCY && !fill_actions(b, i, s->party, &view)) ||
+        (s->role == TLS_AGENCY && item_party(i, s->party) &&
+         !fill_actions(b, i, s->party, &view)) ||
         !shown_names(b, &view, &names, &n))
         return;
     struct ledger_fact fact = {
