@@ -184,8 +184,15 @@ static void flush_sessions(struct gate *g)
         session_flush(s);
 }
 
+/* A few sessions a turn, until all are checked; from a new day on, on which a name may be merged into another, all again. */
 static void check_again(struct gate *g)
 {
+    int32_t today = rules_day(g->now_unix_ms / 1000);
+
+    if (g->day != today) {
+        g->day = today;
+        g->check_next = 0;
+    }
     for (int i = 0; i < CHECKS_PER_TURN && g->check_next < g->set.sessions;) {
         struct session *s = g->slots[g->check_next++];
         if (s == NULL)
