@@ -16,11 +16,30 @@
 #include "broker/session/gate.h"
 #include "proto/tls.h"
 
-struct broker {
+/* What may be read again while the broker runs. */
+struct in_force {
     struct conf conf;
     struct tls_trust *trust;
     SSL_CTX *context;
     struct tls_identity self;
+};
+
+/* A reload on its way: the core has to take it, then every gate, and then look at its live sessions. */
+struct reloading {
+    struct in_force fresh, before; /* before: released once nobody uses it */
+    bool core;                     /* the core has yet to answer */
+    unsigned gates;                /* that have yet to say that they have it in force */
+    uint64_t cut;                  /* live sessions, so far */
+    uint64_t ticket;               /* of the operator who is told; 0: nobody */
+    bool wait;                     /* not before it is done */
+    bool again;                    /* somebody has asked meanwhile: once more, with the next two */
+    uint64_t next_ticket;
+    bool next_wait;
+};
+
+struct broker {
+    struct conf conf; /* as it was started with, but for its rules */
+    struct in_force now;
     struct notary *notary; /* the core's, once there is one; so are the witnesses */
     pid_t notary_pid;
     struct note_policy *witnesses; /* NULL: the settings name none */
@@ -39,6 +58,8 @@ struct broker {
     struct notify notify;
     int64_t watchdog_at_ms; /* when to tell the service manager again */
     struct expiry crl_end, own_end;
+    struct reloading reload;
+    struct old_trust *old_trust; /* that live sessions began under */
     time_t look_at; /* when to look at these again */
 };
 
@@ -84,6 +105,8 @@ void places_confine(const struct broker *b);
 
 /* ------------------------------------------------------------ threads.c */
 
+struct gate_settings threads_gate_settings(struct broker *b, unsigned number);
+
 MUST_CHECK
 enum liaison_code threads_core(struct broker *b, char *why, size_t why_len);
 MUST_CHECK
@@ -106,5 +129,22 @@ int64_t ends_mind(struct broker *b);
 
 /* ------------------------------------------------------------ reload.c */
 
-/* Reads CRL, certificates and directory again; what is in force stays in force if they are not right. */
-void reload_now(struct broker *b);
+/* Reads settings, rules, trust, certificate and directory again and puts all of it into force, or nothing. `ticket`: of the operator
+ * who is told, at once, or with `wait` when gates and core have it in force and live sessions were checked again; 0: nobody is. */
+void reload_ask(struct broker *b, uint64_t ticket, bool wait);
+
+/* What the core and the gates say of it. Take c. */
+void reload_answer(struct broker *b, struct call *c);
+void reload_checked(struct broker *b, struct call *c);
+
+/* Releases trust that no session uses any more. */
+void reload_forget(struct broker *b);
+void reload_free(struct broker *b);
+
+/* ------------------------------------------------------------ restart.c */
+
+/* Called with the name of a setting. */
+typedef void restart_name(void *arg, const char *name);
+
+/* Names each setting that differs from what the broker was started with and that only a restart changes. Returns how many. */
+unsigned restart_needed(const struct conf *started, const struct conf *fresh, restart_name *name, void *arg);

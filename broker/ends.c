@@ -20,24 +20,24 @@ void ends_begin(struct broker *b)
 
 void ends_tell(struct broker *b)
 {
-    metrics_set(&b->metrics, METRIC_CRL_ENDS, (uint64_t)tls_trust_crl_ends(b->trust));
-    metrics_set(&b->metrics, METRIC_CERT_ENDS, (uint64_t)b->self.not_after_unix);
+    metrics_set(&b->metrics, METRIC_CRL_ENDS, (uint64_t)tls_trust_crl_ends(b->now.trust));
+    metrics_set(&b->metrics, METRIC_CERT_ENDS, (uint64_t)b->now.self.not_after_unix);
 }
 
 /* A list that has ended keeps everybody out, and so does our own certificate. */
 static int64_t mind_crl(struct broker *b, int64_t now)
 {
-    int64_t next, left = tls_trust_crl_ends(b->trust) - now;
+    int64_t next, left = tls_trust_crl_ends(b->now.trust) - now;
 
     switch (expiry_look(&b->crl_end, left, &next)) {
     case EXPIRY_ENDED:
         log_error(
-            "crl.ended", "file=%s what=\"%s\"", b->conf.crl,
+            "crl.ended", "file=%s what=\"%s\"", b->now.conf.crl,
             "a revocation list has ended: nobody of that CA is let in; put a new one "
             "there and send SIGHUP");
         break;
     case EXPIRY_SOON:
-        log_warn("crl.ends", "file=%s in_s=%lld what=\"%s\"", b->conf.crl,
+        log_warn("crl.ends", "file=%s in_s=%lld what=\"%s\"", b->now.conf.crl,
                  (long long)left,
                  "a revocation list ends soon: put a new one there and send SIGHUP");
         break;
@@ -49,16 +49,16 @@ static int64_t mind_crl(struct broker *b, int64_t now)
 
 static int64_t mind_own(struct broker *b, int64_t now)
 {
-    int64_t next, left = b->self.not_after_unix - now;
+    int64_t next, left = b->now.self.not_after_unix - now;
 
     switch (expiry_look(&b->own_end, left, &next)) {
     case EXPIRY_ENDED:
-        log_error("certificate.ended", "file=%s what=\"%s\"", b->conf.certificate,
+        log_error("certificate.ended", "file=%s what=\"%s\"", b->now.conf.certificate,
                   "members refuse us: put a new one there and send SIGHUP");
         break;
     case EXPIRY_SOON:
-        log_warn("certificate.ends", "file=%s in_s=%lld what=\"%s\"", b->conf.certificate,
-                 (long long)left,
+        log_warn("certificate.ends", "file=%s in_s=%lld what=\"%s\"",
+                 b->now.conf.certificate, (long long)left,
                  "our certificate or an issuer's ends soon: put a new one there and send "
                  "SIGHUP");
         break;
@@ -72,6 +72,7 @@ int64_t ends_mind(struct broker *b)
 {
     time_t now = time(NULL);
 
+    reload_forget(b);
     if (now >= b->look_at) {
         int64_t crl = mind_crl(b, now), own = mind_own(b, now);
 

@@ -51,7 +51,7 @@ static enum liaison_code open_doors(struct broker *b, char *why, size_t why_len)
 
     return code != LIAISON_OK || b->conf.control == NULL
                ? code
-               : operate_open(&b->operate, b->conf.control, why, why_len);
+               : operate_open(&b->operate, b, why, why_len);
 }
 
 static enum liaison_code open_page(struct broker *b, char *why, size_t why_len)
@@ -68,11 +68,12 @@ static enum liaison_code start(struct broker *b, char *why, size_t why_len)
     enum liaison_code code;
     bool confined = b->conf.sandbox && sandbox_fits();
 
-    if ((code = trust_read(&b->conf, &b->trust, why, why_len)) != LIAISON_OK ||
-        (code = trust_self(&b->conf, b->trust, &b->self, why, why_len)) != LIAISON_OK ||
-        (code = signing_start(b, why, why_len)) != LIAISON_OK ||
-        (code = trust_context(&b->conf, b->trust, &b->context, why, why_len)) !=
+    if ((code = trust_read(&b->now.conf, &b->now.trust, why, why_len)) != LIAISON_OK ||
+        (code = trust_self(&b->now.conf, b->now.trust, &b->now.self, why, why_len)) !=
             LIAISON_OK ||
+        (code = signing_start(b, why, why_len)) != LIAISON_OK ||
+        (code = trust_context(&b->now.conf, b->now.trust, &b->now.context, why,
+                              why_len)) != LIAISON_OK ||
         (code = listen_open(b, why, why_len)) != LIAISON_OK ||
         (code = privilege_drop(b->conf.user, why, why_len)) !=
             LIAISON_OK) /* the store is its user's */
@@ -124,16 +125,31 @@ static long mind_time(struct broker *b)
     return (long)(ends < dog ? ends : dog);
 }
 
-/* What the core says. True: it has ended. */
-static bool hear_core(struct broker *b)
+/* True: the core has ended. */
+static bool hear_call(struct broker *b, struct call *c)
 {
-    struct call *c = call_recv(b->operate.core);
-    bool ended = c != NULL && c->kind == CALL_ENDED;
+    bool ended = c->kind == CALL_ENDED;
 
-    if (c != NULL && c->kind == CALL_ANSWER)
+    if (c->kind == CALL_CHECKED)
+        reload_checked(b, c);
+    else if (c->kind == CALL_ANSWER && c->reload != NULL)
+        reload_answer(b, c);
+    else if (c->kind == CALL_ANSWER)
         operate_answer(&b->operate, c);
     else
         call_free(c);
+    return ended;
+}
+
+static bool hear_core(struct broker *b)
+{
+    bool ended = false;
+
+    for (struct call *next, *c = call_recv(b->operate.core); c != NULL; c = next) {
+        next = c->next;
+        c->next = NULL;
+        ended = hear_call(b, c) || ended;
+    }
     return ended;
 }
 
@@ -144,9 +160,7 @@ static void hear_signal(struct broker *b, int signals, bool *stopping)
     if (read(signals, &info, sizeof info) != sizeof info)
         return;
     if (info.ssi_signo == SIGHUP) {
-        notify_reloading(&b->notify);
-        reload_now(b);
-        notify_tell(&b->notify, "READY=1");
+        reload_ask(b, 0, false);
     } else if (!*stopping) {
         *stopping = true;
         log_info("stop.asked", "signal=%u", info.ssi_signo);
@@ -224,8 +238,7 @@ static void release(struct broker *b)
         zmq_ctx_term(b->zmq);
     for (size_t i = 0; i < b->n_listeners; i++)
         close(b->listeners[i]);
-    SSL_CTX_free(b->context);
-    tls_trust_free(b->trust);
+    reload_free(b);
     conf_free(&b->conf);
 }
 
@@ -263,10 +276,15 @@ static int run_broker(const struct run_words *w)
         .notify.fd = -1,
     };
     char why[1024] = "";
-    enum liaison_code code = conf_load(path, &b.conf, stderr);
+    enum liaison_code code = conf_load(path, &b.now.conf, stderr);
 
     if (code != LIAISON_OK)
         return file_hint(code);
+    b.conf =
+        b.now
+            .conf; /* its texts live as long as the process, its rules until the next reload */
+    b.conf.rules = NULL;
+    b.now.conf.arena = NULL;
     ends_begin(&b);
     log_level(b.conf.log);
     int signals = block_signals();
@@ -281,9 +299,9 @@ static int run_broker(const struct run_words *w)
         return status;
     }
     for (size_t i = 0; i < b.n_listeners; i++)
-        log_info("start.ready", "broker=%s address=%s port=%u network=%s", b.self.name,
-                 b.conf.listen[i].address, listen_port(b.listeners[i]),
-                 rules_network(b.conf.rules));
+        log_info("start.ready", "broker=%s address=%s port=%u network=%s",
+                 b.now.self.name, b.conf.listen[i].address, listen_port(b.listeners[i]),
+                 rules_network(b.now.conf.rules));
     notify_tell(&b.notify, "READY=1");
     watch(&b, signals);
     code = b.core_ended;
@@ -358,8 +376,8 @@ static int cmd_notary(int argc, char *const *argv)
 
 static const struct command COMMANDS[] = {
     {"run", "[--new-log NOTE [--anyway]] [-c FILE]",
-     "run the broker in the foreground; SIGHUP reads CRL, certificates and directory "
-     "again; --new-log: a restored store goes on as another log, behind the last "
+     "run the broker in the foreground; SIGHUP does what liaisond reload does; "
+     "--new-log: a restored store goes on as another log, behind the last "
      "checkpoint of this one",
      "liaisond run -c /etc/liaison/liaisond.conf", true, NULL, cmd_run},
     {"check", "[FILE]", "check settings and rules, all errors in one run",
@@ -374,6 +392,11 @@ static const struct command COMMANDS[] = {
      "erase referrals for good: the broker that runs does it and says under which entry",
      "liaisond erase --basis law --officer 4711 --referral fr/lyon/prison/01890a5d...",
      false, NULL, erase_command},
+    {"reload", "[--wait] [--json] [-c FILE | --control SOCKET]",
+     "settings, rules, trust, certificate and directory are read again, judged, and put "
+     "into force while the broker runs, as SIGHUP does: all of it or, with what is wrong "
+     "printed, nothing; --wait: returns once live sessions were checked again too",
+     "liaisond reload --wait", false, NULL, reload_command},
     {"clock", "confirm [-c FILE]",
      "tell the broker that runs that the wall clock is right, after it stepped",
      "liaisond clock confirm", false, NULL, clock_command},

@@ -40,7 +40,7 @@ enum liaison_code signing_start(struct broker *b, char *why, size_t why_len)
 {
     char origin[NOTE_NAME_MAX + 1];
     int fd, prefix = snprintf(origin, sizeof origin, "%s/%s",
-                              rules_network(b->conf.rules), b->self.name);
+                              rules_network(b->now.conf.rules), b->now.self.name);
     const struct notary_place place = signing_place(&b->conf, origin);
     enum liaison_code code = LIAISON_OK;
 

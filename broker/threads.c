@@ -1,5 +1,6 @@
 /* The core and the gates: made from the settings, started, stopped. */
 #include <stdio.h>
+#include <string.h>
 #include <zmq.h>
 
 #include "broker/broker.h"
@@ -15,9 +16,9 @@ enum liaison_code threads_core(struct broker *b, char *why, size_t why_len)
         .store_url = c->store_url,
         .store = {.map_bytes = c->map_bytes, .reserve_bytes = c->reserve_bytes},
         .key_file = c->store_key,
-        .rules = c->rules,
-        .trust = b->trust,
-        .broker = b->self.name,
+        .rules = b->now.conf.rules,
+        .trust = b->now.trust,
+        .broker = b->now.self.name,
         .lease_ms = c->limits.lease_ms,
         .window = VALID_REPEATED_MAX,
         .window_bytes = 256ULL << 20,
@@ -25,11 +26,12 @@ enum liaison_code threads_core(struct broker *b, char *why, size_t why_len)
         .page_bytes = (uint32_t)(c->limits.message_bytes / 2),
         .metrics = &b->metrics,
     };
-    enum liaison_code code =
-        directory_load(c->directory, b->trust, time(NULL), &s.directory, why, why_len);
+    enum liaison_code code = directory_load(c->directory, b->now.trust, time(NULL),
+                                            &s.directory, why, why_len);
 
     if (code != LIAISON_OK)
         return code;
+    memcpy(s.settings, b->now.conf.sha256, sizeof s.settings);
     s.last_note = b->newlog.note;
     s.notary = b->notary; /* handed over */
     s.witnesses = b->witnesses;
@@ -38,9 +40,9 @@ enum liaison_code threads_core(struct broker *b, char *why, size_t why_len)
     return core_new(&s, &b->core, why, why_len);
 }
 
-static struct gate_settings gate_settings_of(struct broker *b, unsigned number)
+struct gate_settings threads_gate_settings(struct broker *b, unsigned number)
 {
-    const struct conf_limits *l = &b->conf.limits;
+    const struct conf_limits *l = &b->now.conf.limits;
     struct gate_settings s;
 
     gate_defaults(&s);
@@ -48,17 +50,17 @@ static struct gate_settings gate_settings_of(struct broker *b, unsigned number)
     s.zmq_context = b->zmq;
     s.listeners = b->listeners;
     s.n_listeners = b->n_listeners;
-    s.context = b->context;
-    s.trust = b->trust;
-    s.rules = b->conf.rules;
-    s.network = rules_network(b->conf.rules);
-    s.broker = b->self.name;
+    s.context = b->now.context;
+    s.trust = b->now.trust;
+    s.rules = b->now.conf.rules;
+    s.network = rules_network(b->now.conf.rules);
+    s.broker = b->now.self.name;
     s.message_bytes = (uint32_t)l->message_bytes;
     s.sections = (uint32_t)l->sections;
     s.window = (uint32_t)l->window;
     s.page = (uint32_t)l->page;
     s.credit_bytes = l->credit_bytes;
-    s.sessions = (unsigned)l->sessions;
+    s.sessions = (unsigned)b->conf.limits.sessions;
     s.per_agency = (unsigned)l->sessions_per_agency;
     s.per_address = (unsigned)l->sessions_per_address;
     s.handshakes = (unsigned)l->handshakes;
@@ -92,7 +94,7 @@ enum liaison_code threads_start(struct broker *b, char *why, size_t why_len)
     enum liaison_code code = LIAISON_OK;
 
     for (unsigned g = 0; g < b->conf.gates && code == LIAISON_OK; g++) {
-        const struct gate_settings s = gate_settings_of(b, g);
+        const struct gate_settings s = threads_gate_settings(b, g);
 
         code = gate_new(&s, &b->gates[g]);
     }

@@ -1,6 +1,8 @@
 /* From files to settings and rules, with everything that is wrong said at once. */
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/sha.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -225,8 +227,27 @@ enum liaison_code conf_load(const char *path, struct conf *out, FILE *errors)
         return code;
     }
     run.conf.arena = run.arena; /* handed over, texts and all */
+    SHA256(run.sources[0].text.p, run.sources[0].text.n, run.conf.sha256);
     *out = run.conf;
     return LIAISON_OK;
+}
+
+enum liaison_code conf_find_control(const char *path, char **out)
+{
+    struct run run;
+    FILE *nowhere = fopen("/dev/null", "we");
+    enum liaison_code code =
+        nowhere == NULL ? LIAISON_FILE : run_file(&run, path, NULL, false, nowhere);
+
+    if (nowhere == NULL)
+        return code;
+    fclose(nowhere);
+    if (run.conf.control != NULL)
+        code = (*out = strdup(run.conf.control)) == NULL ? LIAISON_MEMORY : LIAISON_OK;
+    else if (code == LIAISON_OK)
+        code = LIAISON_CONFIG;
+    run_free(&run);
+    return code;
 }
 
 void conf_free(struct conf *c)
