@@ -165,19 +165,26 @@ static bool erase(struct batch *b, const struct call *c, struct item *i)
 
 /* ------------------------------------------------------------ the call */
 
-/* Takes every item of what was erased out of its parties' mailboxes: each is looked through once. */
+static void clear_mailbox(struct batch *b, struct map **looked, uint32_t agency,
+                          struct item *i)
+{
+    if (map_get(*looked, agency) != NULL)
+        return;
+    if (!map_put(looked, agency, i))
+        batch_fail(b, LIAISON_MEMORY);
+    mail_erase(b, agency);
+}
+
+/* Takes every item of what was erased out of the mailboxes of all that were told of it: each is looked through once. */
 static void clear_mailboxes(struct batch *b, struct item *const *items, size_t n)
 {
     struct map *looked = NULL;
 
-    for (size_t i = 0; i < 2 * n; i++) {
-        uint32_t agency = i % 2 == 0 ? items[i / 2]->row.from : items[i / 2]->row.to;
-
-        if (map_get(looked, agency) != NULL)
-            continue;
-        if (!map_put(&looked, agency, items[i / 2]))
-            batch_fail(b, LIAISON_MEMORY);
-        mail_erase(b, agency);
+    for (size_t i = 0; i < n; i++) {
+        clear_mailbox(b, &looked, items[i]->row.from, items[i]);
+        clear_mailbox(b, &looked, items[i]->row.to, items[i]);
+        for (size_t t = 0; t < items[i]->row.n_told; t++)
+            clear_mailbox(b, &looked, items[i]->row.told[t], items[i]);
     }
     map_free(looked);
 }

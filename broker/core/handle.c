@@ -61,7 +61,7 @@ static enum liaison_code closed_to(const struct core *core, const struct session
     if (core->evidence)
         return s->role == TLS_AUDITOR && leaves_no_entry(h) ? LIAISON_OK
                                                             : LIAISON_EVIDENCE;
-    return s->role == TLS_AGENCY && notes_overdue(core) ? LIAISON_UNSIGNED : LIAISON_OK;
+    return s->role != TLS_AUDITOR && notes_overdue(core) ? LIAISON_UNSIGNED : LIAISON_OK;
 }
 
 static void handle_frame(struct batch *b, struct call *c)

@@ -235,6 +235,10 @@ static inline bool item_erased(const struct item *i)
     return i->row.erased_seq != 0;
 }
 
+/* The other party of it, as `who` sees it; of those who were told of it, the sender. */
+struct party *item_other(const struct batch *b, const struct item *i,
+                         const struct party *who);
+
 /* Unwraps its keys if that was not done yet. LIAISON_ERASED, and no failure of the batch: it has none any more. */
 MUST_CHECK
 enum liaison_code item_keys(struct batch *b, struct item *i);
@@ -437,6 +441,11 @@ const char *erased_text(struct arena *a, const struct item *i);
 /* Puts a referral (version 0) or an action's notice into `to`'s mailbox. Returns the item's number. */
 uint64_t mail_put(struct batch *b, struct party *to, unsigned class, uint64_t referral,
                   uint32_t version);
+
+/* Puts an alert into `to`'s mailbox: the referral's card without sections, a flag, and the entry of that number in the store,
+ * which says so. `to` is a party of the referral or among those told of it (row.told). */
+void mail_alert(struct batch *b, struct party *to, const struct item *i,
+                Liaison__V1__Flag flag, uint64_t entry_seq);
 
 /* Takes the referral's own item out of the recipient's mailbox, if it still waits. */
 void mail_drop(struct batch *b, struct item *i);

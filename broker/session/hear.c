@@ -15,13 +15,13 @@ static bool declared(const struct session *s, enum liaison_code *code)
 
     switch (s->peer->role) {
     case TLS_AGENCY:
+    case TLS_APPROVER: /* under its agency's name */
         *code = LIAISON_UNKNOWN_AGENCY;
         return rules_agency(rules, s->peer->name) != NULL;
     case TLS_AUDITOR:
         *code = LIAISON_UNKNOWN_AGENCY;
         return rules_auditor_area(rules, s->peer->name) != NULL;
     case TLS_BROKER:
-    case TLS_APPROVER:
         break;
     }
     *code = LIAISON_ROLE;

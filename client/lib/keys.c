@@ -173,6 +173,9 @@ static enum liaison_code check_own(struct liaison *l, struct slice der, enum tls
     if (who.role != role || strcmp(who.name, lib_own_name(l)) != 0)
         return lib_fail(l, LIAISON_IDENTITY, "%s is %s's, not %s's", file, who.name,
                         lib_own_name(l));
+    if (strcmp(who.role_name, lib_setting(l, SET_APPROVER)) != 0)
+        return lib_fail(l, LIAISON_IDENTITY, "%s is the approver %s's, not %s's", file,
+                        who.role_name, lib_setting(l, SET_APPROVER));
     return LIAISON_OK;
 }
 

@@ -341,12 +341,15 @@ static void an_approver_approves_and_takes_back_and_nothing_else(void **state)
     liaison_free(director);
 }
 
-static void an_approvers_certificate_is_no_agencys(void **state)
+static void an_approvers_certificate_is_no_agencys_and_no_other_roles(void **state)
 {
     struct rig *r = *state;
     struct liaison *director = approver(r);
     enum liaison_code code;
 
+    assert_int_equal(liaison_set(director, "approver", "dpo"), LIAISON_OK);
+    assert_null(moved(director, r->l, "approve", "", &code));
+    assert_int_equal(code, LIAISON_IDENTITY);
     assert_int_equal(liaison_set(director, "approver", ""), LIAISON_OK);
     assert_null(moved(director, r->l, "withdraw", "", &code));
     assert_int_equal(code, LIAISON_IDENTITY);
@@ -589,7 +592,7 @@ int main(void)
         TEST(an_alert_with_a_loose_entry_ends_the_connection),
         TEST(permit_names_whom_and_no_other_move_does),
         TEST(an_approver_approves_and_takes_back_and_nothing_else),
-        TEST(an_approvers_certificate_is_no_agencys),
+        TEST(an_approvers_certificate_is_no_agencys_and_no_other_roles),
         TEST(a_referral_sealed_again_is_accepted_as_that),
         TEST(a_version_is_a_number_from_1_on),
         TEST(too_many_in_an_hour_is_said_once_and_is_for_later),

@@ -25,16 +25,16 @@ static struct fixture {
     struct tls_trust *trust;
     SSL_CTX *context;
     struct rules *rules;
-    EVP_PKEY *prison_key, *probation_key;
+    EVP_PKEY *prison_key, *probation_key, *dpo_key;
     struct hash *hash;
 } fixture;
 
 static struct rules *make_rules(void)
 {
     static const struct rules_agency AGENCIES[] = {
-        {"fr/lyon/prison", "prison", "fr/lyon"},
-        {"fr/lyon/probation", "probation", "fr/lyon"},
-        {"fr/lyon/police", "police", "fr/lyon"}};
+        {.name = "fr/lyon/prison", .kind = "prison", .area = "fr/lyon"},
+        {.name = "fr/lyon/probation", .kind = "probation", .area = "fr/lyon"},
+        {.name = "fr/lyon/police", .kind = "police", .area = "fr/lyon"}};
     static const struct rules_draft_auditor AUDITORS[] = {{"fr/dpa", "fr"}};
     static const struct rules_party FROM[] = {{RULES_KIND, "prison"}},
                                     TO[] = {{RULES_KIND, "probation"}};
@@ -92,7 +92,9 @@ static int make_fixture(void **state)
         tls_load_key(peer_file(fixture.dir, "prison", ".key", file), &fixture.prison_key,
                      why, sizeof why) != LIAISON_OK ||
         tls_load_key(peer_file(fixture.dir, "probation", ".key", file),
-                     &fixture.probation_key, why, sizeof why) != LIAISON_OK)
+                     &fixture.probation_key, why, sizeof why) != LIAISON_OK ||
+        tls_load_key(peer_file(fixture.dir, "dpo", ".key", file), &fixture.dpo_key, why,
+                     sizeof why) != LIAISON_OK)
         return 1;
     return 0;
 }
@@ -102,6 +104,7 @@ static int drop_fixture(void **state)
     (void)state;
     EVP_PKEY_free(fixture.prison_key);
     EVP_PKEY_free(fixture.probation_key);
+    EVP_PKEY_free(fixture.dpo_key);
     hash_free(fixture.hash);
     rules_free(fixture.rules);
     SSL_CTX_free(fixture.context);
@@ -118,7 +121,7 @@ struct note {
     enum call_kind kind;
     enum liaison_code code;
     uint64_t session, frame_id, count;
-    char name[ID_NAME_MAX + 1];
+    char name[ID_NAME_MAX + 1], signer_role[ID_WORD_MAX + 1];
     bool envelope, action, signer, sections;
 };
 
@@ -156,6 +159,7 @@ static void note(struct rig *r, const struct call *c)
         n.signer = n.signer || c->signer[i] != 0;
     if (c->peer != NULL)
         snprintf(n.name, sizeof n.name, "%s", c->peer->name);
+    snprintf(n.signer_role, sizeof n.signer_role, "%s", c->signer_role);
     pthread_mutex_lock(&r->lock);
     assert_true(r->n_notes < NOTES);
     r->notes[r->n_notes++] = n;
@@ -485,6 +489,7 @@ struct signed_call {
     const char *from, *to, *network, *purpose, *reader, *signer;
     EVP_PKEY *key;
     Liaison__V1__Type type;
+    Liaison__V1__Move move; /* 0: accept */
     bool stale_id, wrong_digest, broken_signature, broken_envelope, without_signature;
     const char *caller_purpose;
     uint8_t id[16];
@@ -647,7 +652,7 @@ static void send_act(struct peer *p, uint64_t id, const struct signed_call *c)
     m.network = text(c->network);
     m.id = bin(uuid, 16);
     m.referral = &about;
-    m.move = LIAISON__V1__MOVE__MOVE_ACCEPT;
+    m.move = c->move != 0 ? c->move : LIAISON__V1__MOVE__MOVE_ACCEPT;
     m.agency = text(c->from);
     m.expected_version = 1;
     m.officer = text("4711");
@@ -1631,6 +1636,82 @@ static void agencies_and_auditors_each_have_their_own_calls(void **state)
     rig_end(r);
 }
 
+static void only_an_approver_approves_and_signs_little_else(void **state)
+{
+    static const struct row {
+        const char *peer, *signer;
+        Liaison__V1__Move move;
+        enum liaison_code code;
+    } ROWS[] = {
+        {"dpo", "dpo", LIAISON__V1__MOVE__MOVE_APPROVE, LIAISON_OK},
+        {"dpo", "dpo", LIAISON__V1__MOVE__MOVE_WITHDRAW, LIAISON_OK},
+        {"dpo", "dpo", LIAISON__V1__MOVE__MOVE_ACCEPT, LIAISON_ROLE},
+        {"dpo", "dpo", LIAISON__V1__MOVE__MOVE_PERMIT, LIAISON_ROLE},
+        {"dpo", "prison", LIAISON__V1__MOVE__MOVE_APPROVE, LIAISON_SIGNER},
+        {"dpo", "prison", LIAISON__V1__MOVE__MOVE_WITHDRAW, LIAISON_SIGNER},
+        {"prison", "prison", LIAISON__V1__MOVE__MOVE_WITHDRAW, LIAISON_OK},
+        {"prison", "prison", LIAISON__V1__MOVE__MOVE_APPROVE, LIAISON_ROLE},
+        {"prison", "dpo", LIAISON__V1__MOVE__MOVE_APPROVE, LIAISON_SIGNER},
+    };
+    struct rig *r = rig_new();
+    struct peer dpo, prison;
+
+    (void)state;
+    rig_start(r);
+    settle(r, &dpo, "dpo");
+    settle(r, &prison, "prison");
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        bool approver = strcmp(ROWS[i].signer, "dpo") == 0;
+        struct signed_call c = good_call();
+        struct note n;
+
+        c.move = ROWS[i].move;
+        c.signer = ROWS[i].signer;
+        c.key = approver ? fixture.dpo_key : fixture.prison_key;
+        send_act(strcmp(ROWS[i].peer, "dpo") == 0 ? &dpo : &prison, 2 + i, &c);
+        n = rig_wait(r, CALL_FRAME, i + 1);
+        if (n.code != ROWS[i].code)
+            fail_msg("row %zu: code %d", i, (int)n.code);
+        if (n.code == LIAISON_OK)
+            assert_string_equal(n.signer_role, approver ? "dpo" : "");
+    }
+    peer_hang_up(&dpo);
+    peer_hang_up(&prison);
+    rig_end(r);
+}
+
+static void an_approver_reads_what_its_agency_sends_and_submits_nothing(void **state)
+{
+    struct rig *r = rig_new();
+    struct peer dpo;
+    struct signed_call c = good_call();
+    Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
+    Liaison__V1__List list = LIAISON__V1__LIST__INIT;
+
+    (void)state;
+    c.signer = "dpo";
+    c.key = fixture.dpo_key;
+    rig_start(r);
+    settle(r, &dpo, "dpo");
+    assert_string_equal(rig_wait(r, CALL_OPENED, 1).name, "fr/lyon/prison");
+    f.body_case = LIAISON__V1__FRAME__BODY_LIST;
+    f.list = &list;
+    f.id = 2;
+    list.box = LIAISON__V1__BOX__BOX_SENT;
+    send_frame(&dpo, &f);
+    expect_done(&dpo, 2);
+    f.id = 3;
+    list.box = LIAISON__V1__BOX__BOX_INBOX;
+    send_frame(&dpo, &f);
+    expect_error(&dpo, 3, LIAISON_ROLE);
+    send_grant(&dpo, 4);
+    expect_error(&dpo, 4, LIAISON_ROLE);
+    send_submit(&dpo, 5, &c);
+    expect_error(&dpo, 5, LIAISON_ROLE);
+    peer_hang_up(&dpo);
+    rig_end(r);
+}
+
 /* ---- trust, and the end */
 
 static void a_revoked_live_session_is_cut_and_others_stay(void **state)
@@ -1814,6 +1895,8 @@ int main(void)
         cmocka_unit_test(every_wrong_submit_goes_to_the_core_with_its_reason),
         cmocka_unit_test(an_action_is_judged_by_its_own_signature),
         cmocka_unit_test(agencies_and_auditors_each_have_their_own_calls),
+        cmocka_unit_test(only_an_approver_approves_and_signs_little_else),
+        cmocka_unit_test(an_approver_reads_what_its_agency_sends_and_submits_nothing),
         cmocka_unit_test(stopping_answers_what_was_taken_and_says_goodbye),
         cmocka_unit_test(the_gate_ends_when_the_core_has_ended),
         cmocka_unit_test(
