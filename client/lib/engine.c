@@ -496,8 +496,7 @@ static bool again(struct liaison *l, struct outcall *c, struct liaison_answer *a
                   int64_t now_ms)
 {
     /* What is over the hour's limit is denied and logged each time: its caller comes again, not we. */
-    enum err_retry retry =
-        a->code == LIAISON_RATE ? RETRY_NEVER : err_retry(a->code);
+    enum err_retry retry = a->code == LIAISON_RATE ? RETRY_NEVER : err_retry(a->code);
 
     if (a->code == LIAISON_OK || retry == RETRY_NEVER || c->own ||
         (a->frame->body_case != BODY(ERROR) && a->frame->body_case != BODY(REFUSED)))

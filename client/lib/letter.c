@@ -183,7 +183,8 @@ static enum liaison_code check_signer(struct liaison *l, struct liaison_letter *
     *why = "the signer is not the agency that the signed bytes name";
     if (strcmp(t->signer.name, t->from) != 0)
         return LIAISON_SIGNER;
-    *why = "the signer may not do this for its agency: approvers approve, and nobody else";
+    *why =
+        "the signer may not do this for its agency: approvers approve, and nobody else";
     return may_sign(t) ? LIAISON_OK : LIAISON_SIGNER;
 }
 

@@ -12,15 +12,7 @@ enum { PAGE_LIMIT_MAX = 100000 };
 
 enum list_field { L_BOX, L_FINISHED, L_LIMIT, L__COUNT };
 enum history_field { H_FROM, H_ID, H_LIMIT, H__COUNT };
-enum directory_field {
-    D_AGENCY,
-    D_KIND,
-    D_AREA,
-    D_SKILL,
-    D_LANGUAGE,
-    D_LIMIT,
-    D__COUNT
-};
+enum directory_field { D_AGENCY, D_KIND, D_AREA, D_SKILL, D_LANGUAGE, D_LIMIT, D__COUNT };
 enum entries_field {
     E_AGENCY,
     E_REFERRAL,

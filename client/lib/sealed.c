@@ -24,9 +24,8 @@ static const struct {
 void sealed_like_envelope(const Liaison__V1__Envelope *e, struct sealed *like)
 {
     *like = (struct sealed){.kind = SIGN_REFERRAL,
-                            .event = e->version > 1
-                                         ? LIAISON__V1__EVENT__EVENT_RESEAL
-                                         : LIAISON__V1__EVENT__EVENT_SUBMIT,
+                            .event = e->version > 1 ? LIAISON__V1__EVENT__EVENT_RESEAL
+                                                    : LIAISON__V1__EVENT__EVENT_SUBMIT,
                             .type = (int)e->type,
                             .agency = e->from,
                             .counterpart = e->to,
@@ -107,8 +106,8 @@ static struct sealed *sealed_of(const struct sealed *like, struct slice content,
                                 struct slice signature, struct slice sections)
 {
     size_t texts = strlen(like->agency) + strlen(like->counterpart) +
-                   strlen(like->onward) + strlen(like->officer) +
-                   strlen(like->purpose) + strlen(like->basis) + 6;
+                   strlen(like->onward) + strlen(like->officer) + strlen(like->purpose) +
+                   strlen(like->basis) + 6;
     size_t n = wire_field_len(FIELD_CONTENT, content.n) +
                wire_field_len(FIELD_SIGNATURE, signature.n) + sections.n;
     struct sealed *s = malloc(sizeof *s + n + texts);
