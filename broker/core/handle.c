@@ -112,17 +112,6 @@ static void handle_frame(struct batch *b, struct call *c)
         h(b, c, s);
 }
 
-static void reload(struct core *core, struct call *c)
-{
-    tls_trust_free(core->settings.trust);
-    directory_free(core->settings.directory);
-    core->settings.trust = c->trust;
-    core->settings.directory = c->directory;
-    c->trust = NULL;
-    c->directory = NULL;
-    rounds_begin(core);
-}
-
 static void confirm_clock(struct batch *b)
 {
     ledger_clock_confirm(&b->core->clock, core_clock_ns(CLOCK_REALTIME),
@@ -134,9 +123,8 @@ static void confirm_clock(struct batch *b)
 /* What is not a peer's call leaves an entry; as evidence the log takes none. */
 void core_handle(struct batch *b, struct call *c)
 {
-    if (b->core->evidence &&
-        (c->kind == CALL_STRANGERS || c->kind == CALL_REFUSED || c->kind == CALL_CUT ||
-         c->kind == CALL_CRL || c->kind == CALL_CLOCK))
+    if (b->core->evidence && (c->kind == CALL_STRANGERS || c->kind == CALL_REFUSED ||
+                              c->kind == CALL_CUT || c->kind == CALL_CLOCK))
         return;
     switch (c->kind) {
     case CALL_OPENED:
@@ -157,18 +145,14 @@ void core_handle(struct batch *b, struct call *c)
     case CALL_CUT:
         peer_refused(b, c, LIAISON__V1__EVENT__EVENT_SESSION_CUT);
         return;
-    case CALL_CRL:
-        broker_entry(b, LIAISON__V1__EVENT__EVENT_CRL, c->digest);
-        return;
-    case CALL_RELOAD:
-        if (c->trust != NULL) /* NULL: the second try of a batch */
-            reload(b->core, c);
-        return;
+    case CALL_CHECKED:
+        return; /* main's, behind the commit of those that were cut */
     case CALL_CLOCK:
         confirm_clock(b);
         return;
     case CALL_ERASE:
-        return; /* has a batch of its own: erase_run() */
+    case CALL_RELOAD:
+        return; /* have batches of their own: erase_run(), reload_step() */
     case CALL_STOP:
         b->core->stopping = true;
         return;

@@ -110,7 +110,6 @@ void core_refused(struct batch *b, struct call *c, struct session *s,
             : d->decision;
     Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
     Liaison__V1__Refused r = LIAISON__V1__REFUSED__INIT;
-    struct slice ids[RULES_MATCHED_MAX];
     struct recorded made;
     struct ledger_fact fact = {
         .event = d->event,
@@ -123,12 +122,12 @@ void core_refused(struct batch *b, struct call *c, struct session *s,
         .purpose = d->purpose,
         .basis = d->basis,
         .certificate = s->certificate,
-        .rules = ids,
-        .n_rules = decision == NULL ? 0 : decision->n_lines,
     };
 
-    for (size_t i = 0; i < fact.n_rules; i++)
-        ids[i] = slice(decision->lines[i]->id, 32);
+    if (decision != NULL) {
+        fact.n_rules = decision->n_lines;
+        fact.rules = kept_rules_cite(b, decision->lines, fact.n_rules);
+    }
     if (!record(b, &fact, s->party, d->counterpart, NULL, true, &made))
         return;
     r.code = (Liaison__V1__Code)d->code;

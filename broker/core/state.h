@@ -104,6 +104,9 @@ struct core {
     uint64_t time_ns;       /* of the last entry */
     uint64_t next_number;   /* of referrals */
     uint8_t rule_set[32];
+    struct map *cited;    /* lines of these rules that are kept, by the first 8 bytes of their ids */
+    struct call *reloads; /* that wait to be put into force, the first one in progress */
+    size_t text_left;     /* bytes of its rules that are yet to be kept */
     void **sockets; /* gates, then main */
     struct map *sessions;
     struct party **parties; /* by number - 1 */
@@ -162,7 +165,7 @@ struct batch {
     uint64_t seq; /* number of the next entry in the store; its place in the log is log_base() less */
     struct log_batch tree;
     bool note;    /* a checkpoint is in the transaction */
-    bool mends;   /* something that has no entry is in the transaction: an index put right, a deadline put off, the time */
+    bool mends;   /* what no entry tells of is in it: an index put right, a deadline put off, the time, a text of rules */
     bool timed;   /* the answer clock is in it */
     bool turns_key; /* something is erased: the key file's key is replaced with the commit */
     bool stepped; /* the wall clock has, and no entry says so yet */
@@ -439,10 +442,7 @@ handler list_call, open_call, history_call, directory_call; /* read.c */
 handler entries_call;                                       /* audit.c */
 handler prove_call, hashes_call; /* prove.c */
 
-/* Puts the rules in force, the whole text and each rule, where they stay: whoever reads entries later wants those they
- * cite. */
-void kept_rules_keep(struct batch *b); /* kept_rules.c */
-handler rule_text_call;
+handler rule_text_call;                                     /* kept_rules.c */
 handler cosign_call;                                        /* cosign.c */
 handler summarize_call;                                     /* summary.c */
 handler grant_call, ack_call;                               /* mail.c */
@@ -463,6 +463,28 @@ bool card_revealed(const struct item *i);
 MUST_CHECK
 bool note_received(struct batch *b, struct item *i, struct party *reader,
                    const uint8_t certificate[32], const char *officer);
+
+/* ------------------------------------------------------------ kept_rules.c */
+
+/* Keeps the whole text of a rule set for whoever reads entries later, a part at a call: *left is how many bytes of it are yet
+ * to be kept. False: it is all there. */
+bool kept_rules_keep(struct batch *b, const struct rules *rules, size_t *left);
+
+/* Ids of the lines that an entry cites, for ledger_fact.rules, in the batch's arena; each line is kept when it is first
+ * cited. NULL: the batch has failed. */
+const struct slice *kept_rules_cite(struct batch *b, const struct rules_line *const *lines, size_t n);
+
+/* After a batch that failed: what it kept is not there. */
+void kept_rules_undo(struct core *c);
+
+/* ------------------------------------------------------------ reload.c */
+
+/* Says in the start's batch what is in force, and what was when the broker ran last. */
+void reload_begin(struct batch *b);
+
+/* Goes on with the reload that waits, a batch a step, so that calls are served in between. Errors: what ends the process. */
+MUST_CHECK
+enum liaison_code reload_step(struct core *core, struct arena *arena);
 
 /* ------------------------------------------------------------ erase.c */
 

@@ -345,20 +345,21 @@ void session_turn(struct session *s)
     }
 }
 
-void session_check_again(struct session *s)
+bool session_check_again(struct session *s)
 {
     char why[REASON_BYTES] = "", text[REASON_BYTES];
     enum liaison_code code;
 
     if (s->peer == NULL || s->state == SESSION_BARRED || s->state == SESSION_CLOSING ||
         s->state == SESSION_LINGER)
-        return;
+        return false;
     code = check_peer(s, true, why, sizeof why);
     if (code == LIAISON_OK)
-        return;
+        return false;
     log_warn("session.cut", "peer=%s session=%llu code=%d why=%s", s->peer->name,
              (unsigned long long)s->number, (int)code, log_text(why, text, sizeof text));
     session_end(s, CALL_CUT, code, why);
+    return true;
 }
 
 void session_gone(struct session *s)

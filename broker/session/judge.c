@@ -57,9 +57,15 @@ void judge_free(struct judge *j)
     free(j);
 }
 
-void judge_trust(struct judge *j, struct tls_trust *fresh)
+void judge_renew(struct judge *j, struct rules *rules, struct tls_trust *trust,
+                 unsigned sections_max)
 {
-    sign_verifier_trust(j->verifier, fresh);
+    struct rules *old = j->rules;
+
+    j->rules = rules_share(rules);
+    rules_free(old);
+    j->sections_max = sections_max;
+    sign_verifier_trust(j->verifier, trust);
 }
 
 const struct rules *judge_rules(const struct judge *j)

@@ -105,8 +105,8 @@ void session_end(struct session *s, enum call_kind kind, enum liaison_code code,
 /* The connection is broken both ways: it ends even if the peer is not being read. */
 void session_gone(struct session *s);
 
-/* Checks the peer's certificate and name again under the gate's trust and rules, as they are today. */
-void session_check_again(struct session *s);
+/* Checks the peer's certificate and name again under the gate's trust and rules, as they are today. True: it was cut. */
+bool session_check_again(struct session *s);
 
 /* True if the table has a cell for it; for tests. */
 bool session_allows(enum session_state state, enum session_event event);
