@@ -28,6 +28,7 @@
 #include "broker/command.h"
 #include "broker/conf/conf.h"
 #include "broker/conf/explain.h"
+#include "broker/conf/fmt.h"
 #include "broker/core/call.h"
 #include "broker/core/core.h"
 #include "broker/newlog.h"
@@ -926,6 +927,8 @@ static const struct command COMMANDS[] = {
      "liaisond run -c /etc/liaison/liaisond.conf", true, NULL, cmd_run},
     {"check", "[FILE]", "check settings and rules, all errors in one run",
      "liaisond check rules.conf", true, cmd_check, NULL},
+    {"fmt", "FILE", "print a file in the one layout; --write: into the file; --check: only say",
+     "liaisond fmt rules.conf --write", false, NULL, fmt_command},
     {"explain", "FILE ...", "what the rules say about one question, and which lines",
      "liaisond explain rules.conf --type referral --category mentoring ...", true, NULL,
      explain_command},
