@@ -29,6 +29,7 @@
 #include "broker/conf/conf.h"
 #include "broker/conf/explain.h"
 #include "broker/conf/fmt.h"
+#include "broker/conf/test.h"
 #include "broker/core/call.h"
 #include "broker/core/core.h"
 #include "broker/newlog.h"
@@ -927,6 +928,8 @@ static const struct command COMMANDS[] = {
      "liaisond run -c /etc/liaison/liaisond.conf", true, NULL, cmd_run},
     {"check", "[FILE]", "check settings and rules, all errors in one run",
      "liaisond check rules.conf", true, cmd_check, NULL},
+    {"test", "FILE", "run the tests that stand in the rules, a line for each",
+     "liaisond test rules.conf", false, NULL, test_command},
     {"fmt", "FILE", "print a file in the one layout; --write: into the file; --check: only say",
      "liaisond fmt rules.conf --write", false, NULL, fmt_command},
     {"explain", "FILE ...", "what the rules say about one question, and which lines",
