@@ -282,18 +282,20 @@ static bool ran(const struct tree *t)
 
 static void print_result(const struct tree_test *t, bool json, FILE *out)
 {
+    char where[400];
+
+    snprintf(where, sizeof where, "%.380s:%u", t->name.at.file->base, t->name.at.line);
     if (!json) {
         fprintf(out, "%s  %s", t->failure == NULL ? "pass" : "FAIL", t->name.s);
         if (t->failure != NULL)
-            fprintf(out, "\n      %s:%u: %s", t->name.at.file->base, t->name.at.line,
-                    t->failure);
+            fprintf(out, "\n      %s: %s", where, t->failure);
         fputc('\n', out);
         return;
     }
     fputs("{\"test\":", out);
     json_text(out, t->name.s);
     fputs(",\"where\":", out);
-    fprintf(out, "\"%s:%u\"", t->name.at.file->base, t->name.at.line);
+    json_text(out, where);
     fprintf(out, ",\"passed\":%s,\"questions\":%zu",
             t->failure == NULL ? "true" : "false", t->questions);
     if (t->failure != NULL) {

@@ -43,5 +43,7 @@ int test_command(int argc, char *const *argv)
         fputs("liaisond: test wants a FILE with rules\n", stderr);
         return EX_USAGE;
     }
-    return err_exit(conf_test(file, json, stdout, stderr));
+    enum liaison_code code = conf_test(file, json, stdout, stderr);
+
+    return code == LIAISON_CONFIG ? EX_DATAERR : err_exit(code);
 }
