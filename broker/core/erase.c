@@ -126,6 +126,7 @@ static void drop_values(struct batch *b, const struct item *i)
     be32_put(key, i->row.to);
     be64_put(key + 4, i->number);
     store_delete(b->tx, T_INBOX, slice(key, 12));
+    again_forgotten(b, i);
 }
 
 /* From here on item_erased(). */
@@ -137,6 +138,7 @@ static void drop_keys(struct batch *b, struct item *i)
     i->keyed = false;
     row->wrapped.len = 0;
     row->n_granted = row->n_returns = row->n_answers = row->n_approvals = 0;
+    row->n_wanted = row->n_permitted = 0;
     row->keep = row->answer_within = (char *)"";
     row->rate_per_hour = 0;
     row->reveal = 0;
