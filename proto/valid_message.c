@@ -198,6 +198,10 @@ enum liaison_code valid_action(const Liaison__V1__Action *a, const char **why)
         *why = "action: expected_version and created_unix_ms are wanted";
         return LIAISON_FIELD;
     }
+    if (a->move == LIAISON__V1__MOVE__MOVE_PERMIT ? !id_name(a->to) : a->to[0] != '\0') {
+        *why = "action.to: an agency's name is wanted with permit, and nothing else";
+        return LIAISON_FIELD;
+    }
     if (!digests_ok(a->digests, a->n_digests, why))
         return LIAISON_FIELD;
     *why = NULL;

@@ -25,6 +25,7 @@ static void tell_time(struct batch *b, uint64_t wall_ns)
 
     b->time_ns = ledger_clock_now(&core->clock, wall_ns, core_clock_ns(CLOCK_BOOTTIME));
     b->clock = clock_state(&core->clock);
+    answer_clock_look(&core->deadlines.clock, b->time_ns, core->clock.held);
     b->stepped = core->clock.held && !core->step_told;
     metrics_set(core->settings.metrics, METRIC_CLOCK_HELD, core->clock.held);
     if (core->clock.held && !core->held_said)
@@ -90,6 +91,7 @@ static enum liaison_code batch_close(struct batch *b, struct store_head *next)
         summary_if_due(b);
     if (b->failed == LIAISON_OK && store_failed(b->tx) == LIAISON_OK)
         tell_step(b);
+    deadline_keep_time(b);
     item_flush(b);
     party_flush(b);
     notes_put(b);
@@ -115,6 +117,8 @@ static void batch_done(struct batch *b, const struct store_head *next)
     core->next_number = b->next_number;
     core->summaries = b->summaries;
     core->step_told = core->clock.held && (core->step_told || b->stepped);
+    if (b->timed)
+        core->deadlines.kept_ns = b->time_ns;
     party_committed(b);
     receipts_promised(b);
     metrics_add(core->settings.metrics, METRIC_COMMITS, 1);
@@ -142,6 +146,27 @@ enum liaison_code batch_commit(struct batch *b)
     code = store_commit(b->tx, &next, id);
     if (code == LIAISON_OK)
         batch_done(b, &next);
+    return code;
+}
+
+enum liaison_code batch_alone(struct core *core, struct arena *arena, bool full,
+                              batch_work *work, void *arg)
+{
+    struct batch b;
+
+    arena_reset(arena);
+    enum liaison_code code = batch_begin(core, arena, full, &b);
+
+    if (code != LIAISON_OK)
+        return code;
+    work(&b, arg);
+    code = batch_commit(&b);
+    if (code != LIAISON_OK)
+        batch_undo(&b);
+    for (struct item *i = b.first; i != NULL; i = i->next)
+        OPENSSL_cleanse(&i->keys, sizeof i->keys);
+    map_free(b.items);
+    core_send(core, b.pushes);
     return code;
 }
 

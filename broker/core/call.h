@@ -75,6 +75,7 @@ struct call {
     const Liaison__V1__Action *action;     /* of act */
     const char **section_names; /* names[i] of the i-th section of submit, check or act */
     uint8_t signer[32];         /* SHA-256 of the certificate that signed */
+    char signer_role[ID_WORD_MAX + 1]; /* the approver's role that signed; empty: an agency's own certificate did */
     enum liaison_code code;     /* also of STRANGERS, REFUSED, CUT */
     const char *why;            /* a sentence in the arena or constant, or NULL */
     uint64_t count;             /* STRANGERS, CHECKED */

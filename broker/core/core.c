@@ -51,22 +51,9 @@ static struct call *take_kind(struct call **calls, enum call_kind kind)
     return chain;
 }
 
-static enum liaison_code erase_try(struct core *core, struct arena *arena, struct call *c)
+static void erase_in(struct batch *b, void *call)
 {
-    struct batch b;
-    enum liaison_code code = batch_begin(core, arena, true, &b);
-
-    if (code != LIAISON_OK)
-        return code;
-    erase_call(&b, c);
-    code = batch_commit(&b);
-    if (code != LIAISON_OK)
-        batch_undo(&b);
-    for (struct item *i = b.first; i != NULL; i = i->next)
-        OPENSSL_cleanse(&i->keys, sizeof i->keys);
-    map_free(b.items);
-    core_send(core, b.pushes);
-    return code;
+    erase_call(b, call);
 }
 
 /* Each in a batch by itself, on the reserve. Takes the chain. */
@@ -80,8 +67,8 @@ static enum liaison_code erase_run(struct core *core, struct arena *arena,
 
         chain = c->next;
         c->next = NULL;
-        arena_reset(arena);
-        code = core->evidence ? LIAISON_EVIDENCE : erase_try(core, arena, c);
+        code = core->evidence ? LIAISON_EVIDENCE
+                              : batch_alone(core, arena, true, erase_in, c);
         code = erase_settle(core, c, code);
         c->kind = CALL_ANSWER;
         if (code != LIAISON_OK ||
@@ -198,24 +185,20 @@ static void scrub_log(struct core *core)
 }
 
 /* So it is with the indexes; what is wrong there is put right. */
+static void look_in(struct batch *b, void *next)
+{
+    uint64_t *from = next;
+
+    *from = index_look(b, *from, SCRUB_ENTRIES);
+}
+
 static enum liaison_code scrub_index(struct core *core, struct arena *arena)
 {
-    struct batch b;
+    uint64_t next = core->indexed;
+    enum liaison_code code = batch_alone(core, arena, true, look_in, &next);
 
-    arena_reset(arena);
-    enum liaison_code code = batch_begin(core, arena, true, &b);
-
-    if (code != LIAISON_OK)
-        return code == LIAISON_FULL ? LIAISON_OK : code;
-    uint64_t next = index_look(&b, core->indexed, SCRUB_ENTRIES);
-
-    code = batch_commit(&b);
-    if (code != LIAISON_OK)
-        batch_undo(&b);
-    else
+    if (code == LIAISON_OK)
         core->indexed = next;
-    core_send(core, b.pushes);
-    map_free(b.items);
     return code == LIAISON_FULL ? LIAISON_OK : code;
 }
 
@@ -254,6 +237,8 @@ static enum liaison_code serve(struct core *core, struct arena *arena,
         notes_hear(core);
         tend(core);
         code = scrub(core, arena);
+        if (code == LIAISON_OK)
+            code = deadline_run(core, arena, &more);
         if (code != LIAISON_OK)
             break;
         struct call *calls = collect(core), *erasures = take_kind(&calls, CALL_ERASE);

@@ -1,8 +1,10 @@
 /* Whose call it is, whether it is taken now, and by whom. */
+#include <stdio.h>
 #include <time.h>
 
 #include "broker/core/state.h"
 #include "broker/ops/log.h"
+#include "broker/rules/admit.h"
 
 static handler *handler_of(Liaison__V1__Frame__BodyCase body)
 {
@@ -61,7 +63,32 @@ static enum liaison_code closed_to(const struct core *core, const struct session
     if (core->evidence)
         return s->role == TLS_AUDITOR && leaves_no_entry(h) ? LIAISON_OK
                                                             : LIAISON_EVIDENCE;
-    return s->role == TLS_AGENCY && notes_overdue(core) ? LIAISON_UNSIGNED : LIAISON_OK;
+    return s->role != TLS_AUDITOR && notes_overdue(core) ? LIAISON_UNSIGNED : LIAISON_OK;
+}
+
+static enum liaison_code admits(struct batch *b, const struct session *s,
+                                const uint8_t certificate[32], char *why, size_t why_len)
+{
+    struct tls_identity who = {.role = s->role};
+
+    snprintf(who.name, sizeof who.name, "%s", s->name);
+    memcpy(who.certificate, certificate, sizeof who.certificate);
+    return rules_admit(b->core->settings.rules, &who, rules_day(b->time_ns / 1000000000),
+                       why, why_len);
+}
+
+/* The gate let the peer in and took its signature under rules that may be others by now, or on another day. */
+static void judge_speaker(struct batch *b, struct call *c, const struct session *s)
+{
+    char why[3 * ID_NAME_MAX];
+
+    if (c->code != LIAISON_OK)
+        return;
+    c->code = admits(b, s, s->certificate, why, sizeof why);
+    if (c->code == LIAISON_OK && (c->envelope != NULL || c->action != NULL))
+        c->code = admits(b, s, c->signer, why, sizeof why);
+    if (c->code != LIAISON_OK)
+        c->why = (char *)arena_copy(c->arena, slice_text(why));
 }
 
 static void handle_frame(struct batch *b, struct call *c)
@@ -77,8 +104,10 @@ static void handle_frame(struct batch *b, struct call *c)
         core_error(b, c, LIAISON_UNSUPPORTED, NULL);
     else if ((closed = closed_to(b->core, s, h)) != LIAISON_OK)
         core_error(b, c, closed, NULL);
-    else
+    else {
+        judge_speaker(b, c, s);
         h(b, c, s);
+    }
 }
 
 static void confirm_clock(struct batch *b)

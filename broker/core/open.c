@@ -180,7 +180,8 @@ static enum liaison_code open_store(struct core *c, char *why, size_t why_len)
         .window_bytes = c->settings.window_bytes,
         .first_lease = c->head.epoch << 32 | 1,
     });
-    return c->delivery == NULL ? LIAISON_MEMORY : party_load(c);
+    code = c->delivery == NULL ? LIAISON_MEMORY : party_load(c);
+    return code == LIAISON_OK ? deadline_open(c) : code;
 }
 
 enum liaison_code core_new(const struct core_settings *settings, struct core **out,

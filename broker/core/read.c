@@ -57,8 +57,7 @@ static void answer_read(struct batch *b, struct call *c, struct session *s,
 
     core_answer(b, c, f);
     if (item != NULL)
-        other = party_numbered(b->core, s->party->number == item->row.to ? item->row.from
-                                                                         : item->row.to);
+        other = item_other(b, item, s->party);
     fact->certificate = s->certificate;
     fact->returned = c->reply;
     if (caller != NULL) {
@@ -144,8 +143,10 @@ bool note_received(struct batch *b, struct item *i, struct party *reader,
     struct referral_step step;
     struct recorded made;
 
-    if (reader->number != i->row.to ||
-        referral_step((Liaison__V1__Type)i->row.type, before, REFERRAL_RECEIVED,
+    if (reader->number != i->row.to)
+        return true;
+    deadline_delivered(b, i);
+    if (referral_step((Liaison__V1__Type)i->row.type, before, REFERRAL_RECEIVED,
                       REFERRAL_BROKER, &step) != LIAISON_OK)
         return true;
     struct ledger_fact f = {
@@ -310,6 +311,13 @@ void list_call(struct batch *b, struct call *c, struct session *s)
 
 /* ------------------------------------------------------------ Open and History */
 
+/* An approver sees what its agency sends, and not what it gets. */
+static bool is_theirs(const struct session *s, const struct item *i)
+{
+    return s->role == TLS_AGENCY ? item_knows(i, s->party)
+                                 : i->row.from == s->party->number;
+}
+
 /* The caller's referral, or NULL after the answer that also stands for one that does not exist. */
 static struct item *own_referral(struct batch *b, struct call *c, struct session *s,
                                  const Liaison__V1__Reference *r,
@@ -322,7 +330,7 @@ static struct item *own_referral(struct batch *b, struct call *c, struct session
         return NULL;
     if (r != NULL && id_name(r->from) && id_valid(id))
         i = item_find(b, party_find(b->core, r->from), id);
-    if (i != NULL && (i->row.from == s->party->number || i->row.to == s->party->number))
+    if (i != NULL && is_theirs(s, i))
         return i;
     if (b->failed == LIAISON_OK)
         refuse(b, c, s, LIAISON_NOT_FOUND, NULL, event,
@@ -417,7 +425,9 @@ void open_call(struct batch *b, struct call *c, struct session *s)
         return;
     view.card =
         card_of(b, i, s->party, s->party->number == i->row.to && card_revealed(i));
-    if (view.card == NULL || !fill_actions(b, i, s->party, &view) ||
+    if (view.card == NULL ||
+        (s->role == TLS_AGENCY && item_party(i, s->party) &&
+         !fill_actions(b, i, s->party, &view)) ||
         !shown_names(b, &view, &names, &n))
         return;
     struct ledger_fact fact = {

@@ -198,6 +198,9 @@ static void take(struct batch *b, struct call *c, struct session *s, struct judg
         return;
     }
     fill_row(b, c, s, j, i, to);
+    if (!deadline_fill(b, i, &j->decision))
+        return;
+    deadline_moved(b, i);
     i->referral = kept;
     i->envelope = j->e;
     index_put(b, i);

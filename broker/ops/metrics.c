@@ -126,6 +126,10 @@ static const struct line {
                             "to."},
     [METRIC_CLOCK_HELD] = {"liaison_clock_held", "gauge",
                            "1: the wall clock has stepped and nobody has confirmed it."},
+    [METRIC_ESCALATED] = {"liaison_escalations_total", "counter",
+                          "Referrals that nobody answered in time."},
+    [METRIC_RETIRED] = {"liaison_retention_erasures_total", "counter",
+                        "Referrals erased because the rules keep them no longer."},
 };
 
 static const struct line FAILURES[FAILURE__COUNT] = {

@@ -31,6 +31,8 @@ enum metric {
     METRIC_EVIDENCE,      /* 1: the log is kept as evidence */
     METRIC_STATE_WRONG,   /* referrals found in another state than their entries come to */
     METRIC_CLOCK_HELD,    /* 1: the wall clock has stepped and nobody has confirmed it */
+    METRIC_ESCALATED,     /* referrals that nobody answered in time */
+    METRIC_RETIRED,       /* referrals erased as the rules keep them no longer */
     METRIC__COUNT
 };
 

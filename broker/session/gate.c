@@ -194,9 +194,16 @@ static void tell_checked(struct gate *g)
     gate_tell(g, c);
 }
 
-/* Live sessions under other rules and trust, a few at a turn. */
+/* Live sessions under other rules and trust, a few at a turn, until all are checked; from a new day on, on which a name may be
+ * merged into another, all again. */
 static void check_again(struct gate *g)
 {
+    int32_t today = rules_day(g->now_unix_ms / 1000);
+
+    if (g->day != today) {
+        g->day = today;
+        g->check_next = 0;
+    }
     if (g->check_next == g->set.sessions)
         return;
     for (int64_t until = gate_clock_us() + CHECK_US;

@@ -58,6 +58,7 @@ struct gate {
     unsigned check_next;  /* the next slot to check again; set.sessions: none */
     uint64_t cut;         /* of those checked again */
     bool renewed;         /* main waits to hear that all were */
+    int32_t day;          /* on which all were checked last, or are being checked */
     bool listening;       /* the listeners are watched */
     bool stopping, over;  /* asked to stop; the core has ended */
     int64_t accept_at_ms; /* not before, after running out of descriptors */
