@@ -249,6 +249,8 @@ static enum liaison_code serve(struct core *core, struct arena *arena,
         if (calls != NULL || expired > 0 || more || notes_pending(core->notes))
             code = batch_run(core, arena, calls, &more);
         if (code == LIAISON_OK)
+            code = rounds_run(core, arena, &more);
+        if (code == LIAISON_OK)
             code = erase_run(core, arena, erasures);
         else
             core_free_chain(erasures);

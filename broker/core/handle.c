@@ -77,18 +77,22 @@ static enum liaison_code admits(struct batch *b, const struct session *s,
                        why, why_len);
 }
 
-/* The gate let the peer in and took its signature under rules that may be others by now, or on another day. */
-static void judge_speaker(struct batch *b, struct call *c, const struct session *s)
+/* The gate let the peer in and took its signature under rules that may be others by now, or on another day. What it has signed
+ * with for the first time is told. False: the batch has failed. */
+static bool judge_speaker(struct batch *b, struct call *c, const struct session *s)
 {
     char why[3 * ID_NAME_MAX];
 
+    bool is_signed = c->envelope != NULL || c->action != NULL;
+
     if (c->code != LIAISON_OK)
-        return;
+        return true;
     c->code = admits(b, s, s->certificate, why, sizeof why);
-    if (c->code == LIAISON_OK && (c->envelope != NULL || c->action != NULL))
+    if (c->code == LIAISON_OK && is_signed)
         c->code = admits(b, s, c->signer, why, sizeof why);
     if (c->code != LIAISON_OK)
         c->why = (char *)arena_copy(c->arena, slice_text(why));
+    return c->code != LIAISON_OK || !is_signed || key_spoke(b, s, c->signer);
 }
 
 static void handle_frame(struct batch *b, struct call *c)
@@ -104,10 +108,8 @@ static void handle_frame(struct batch *b, struct call *c)
         core_error(b, c, LIAISON_UNSUPPORTED, NULL);
     else if ((closed = closed_to(b->core, s, h)) != LIAISON_OK)
         core_error(b, c, closed, NULL);
-    else {
-        judge_speaker(b, c, s);
+    else if (judge_speaker(b, c, s))
         h(b, c, s);
-    }
 }
 
 static void confirm_clock(struct batch *b)

@@ -107,6 +107,8 @@ void peer_opened(struct batch *b, struct call *c)
         return;
     if (s == NULL && (s = admit(b, c)) == NULL) /* else the second try of a batch */
         return;
+    if (!b->core->evidence && !key_spoke(b, s, s->certificate))
+        return;
     welcome(b, c, s);
 }
 void peer_closed(struct core *core, uint64_t session)

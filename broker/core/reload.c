@@ -94,6 +94,7 @@ static void exchange(struct core *core, struct reload *r)
     memcpy(r->settings, settings, sizeof settings);
     rules_set_id(s->rules, core->rule_set);
     kept_rules_undo(core); /* what other rules' entries cited */
+    rounds_begin(core);
 }
 
 struct work {

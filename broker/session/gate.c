@@ -194,8 +194,8 @@ static void tell_checked(struct gate *g)
     gate_tell(g, c);
 }
 
-/* Live sessions under other rules and trust, a few at a turn, until all are checked; from a new day on, on which a name may be
- * merged into another, all again. */
+/* Live sessions under other rules and trust, a few at a turn; from a new day on, on which a name may be merged into another, all
+ * again. */
 static void check_again(struct gate *g)
 {
     int32_t today = rules_day(g->now_unix_ms / 1000);

@@ -56,9 +56,9 @@ struct gate {
     size_t held_bytes;    /* calls without an answer, of all sessions */
     unsigned unanswered;  /* the same in calls */
     unsigned check_next;  /* the next slot to check again; set.sessions: none */
+    int32_t day;          /* on which all were checked last, or are being checked */
     uint64_t cut;         /* of those checked again */
     bool renewed;         /* main waits to hear that all were */
-    int32_t day;          /* on which all were checked last, or are being checked */
     bool listening;       /* the listeners are watched */
     bool stopping, over;  /* asked to stop; the core has ended */
     int64_t accept_at_ms; /* not before, after running out of descriptors */

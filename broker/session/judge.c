@@ -134,8 +134,8 @@ static enum liaison_code signer_allowed(const struct hearing *h,
                                         const struct tls_identity *who)
 {
     char why[3 * ID_NAME_MAX];
-    enum liaison_code code = rules_admit(
-        h->j->rules, who, rules_day(h->now_unix_ms / 1000), why, sizeof why);
+    enum liaison_code code =
+        rules_admit(h->j->rules, who, rules_day(h->now_unix_ms / 1000), why, sizeof why);
 
     return code == LIAISON_OK
                ? code
@@ -291,7 +291,6 @@ static enum liaison_code check_act(const struct hearing *h)
         return code;
     return sections_fit(h, s->sections, s->n_sections, a->digests, a->n_digests, NULL);
 }
-
 
 /* An approver reads what its agency sends; what it gets is not an approver's to see. */
 static enum liaison_code check_list(const struct hearing *h)
