@@ -1,6 +1,7 @@
 /* From files to settings and rules, with everything that is wrong said at once. */
 #include <openssl/sha.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "broker/conf/conf.h"
 #include "broker/conf/json.h"
