@@ -117,11 +117,6 @@ static enum liaison_code supported(const Liaison__V1__Envelope *e, const char **
         *why = "envelope.type: information and query are not supported by this version";
         return LIAISON_UNSUPPORTED;
     }
-    if (e->version != 1) {
-        *why =
-            "envelope.version: sealing a referral again is not supported by this version";
-        return LIAISON_UNSUPPORTED;
-    }
     if (e->offer.len != 0) {
         *why = "envelope.offer: offers are not supported by this version";
         return LIAISON_UNSUPPORTED;
@@ -155,8 +150,8 @@ enum liaison_code valid_envelope(const Liaison__V1__Envelope *e, const char **wh
         *why = "envelope.case_id: 16 bytes are wanted";
         return LIAISON_FIELD;
     }
-    if (e->created_unix_ms == 0) {
-        *why = "envelope.created_unix_ms: a time is wanted";
+    if (e->version == 0 || e->created_unix_ms == 0) {
+        *why = "envelope: version and created_unix_ms are wanted";
         return LIAISON_FIELD;
     }
     if ((e->urgency == LIAISON__V1__URGENCY__URGENCY_DATE) != (e->due_unix_ms != 0)) {

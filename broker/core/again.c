@@ -75,19 +75,16 @@ static void barred_key(const struct item *i, uint8_t key[8])
 static void tell(struct batch *b, struct item *i, Liaison__V1__Event event)
 {
     struct party *self = broker_party(b), *from = party_numbered(b->core, i->row.from);
-    struct slice ids[RULES_MATCHED_MAX];
     struct recorded made;
     struct ledger_fact f = {
         .event = event,
         .code = i->again.decision->code,
         .operation = LIAISON__V1__OPERATION__OPERATION_NONE,
         .referral_id = binary_slice(i->row.id),
-        .rules = ids,
+        .rules = kept_rules_cite(b, i->again.decision->lines, i->again.decision->n_lines),
         .n_rules = i->again.decision->n_lines,
     };
 
-    for (size_t n = 0; n < f.n_rules; n++)
-        ids[n] = slice(i->again.decision->lines[n]->id, 32);
     if (self != NULL && record(b, &f, self, from, i, false, &made))
         mail_alert(b, from, i, LIAISON__V1__FLAG__FLAG_BARRED, made.seq);
 }

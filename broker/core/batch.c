@@ -76,6 +76,7 @@ void batch_undo(struct batch *b)
     party_undo(b);
     vault_forget_groups(b->core->vault);
     log_undone(b->core->log);
+    kept_rules_undo(b->core);
 }
 
 static void tell_sizes(const struct core *core)
@@ -170,14 +171,20 @@ enum liaison_code batch_alone(struct core *core, struct arena *arena, bool full,
     return code;
 }
 
-/* Sends a chain to its gates, each gate's part as one message, in order. Takes the chain. */
+/* Whose pair a call goes to: its gate's, or main's behind them. */
+static unsigned pair_of(const struct core *core, const struct call *c)
+{
+    return c->kind == CALL_CHECKED ? core->settings.gates : (unsigned)(c->session >> 56);
+}
+
+/* Sends a chain to its gates and to main, each one's part as one message, in order. Takes the chain. */
 void core_send(struct core *core, struct call *chain)
 {
-    for (unsigned g = 0; g < core->settings.gates && chain != NULL; g++) {
+    for (unsigned g = 0; g <= core->settings.gates && chain != NULL; g++) {
         struct call *here = NULL, **last = &here, **rest = &chain;
 
         while (*rest != NULL) {
-            if ((*rest)->session >> 56 != g) {
+            if (pair_of(core, *rest) != g) {
                 rest = &(*rest)->next;
                 continue;
             }
@@ -192,7 +199,7 @@ void core_send(struct core *core, struct call *chain)
     core_free_chain(chain);
 }
 
-/* Splits off the calls that were answered; the others are done with. */
+/* Splits off the calls that were answered, and what is main's; the others are done with. */
 static struct call *answered(struct call *calls)
 {
     struct call *chain = NULL, **last = &chain;
@@ -201,7 +208,8 @@ static struct call *answered(struct call *calls)
         struct call *next = calls->next;
 
         calls->next = NULL;
-        if (calls->kind == CALL_ANSWER && calls->reply.p != NULL) {
+        if ((calls->kind == CALL_ANSWER && calls->reply.p != NULL) ||
+            calls->kind == CALL_CHECKED) {
             *last = calls;
             last = &calls->next;
         } else {

@@ -26,8 +26,6 @@ void core_free_chain(struct call *c)
     while (c != NULL) {
         struct call *next = c->next;
 
-        tls_trust_free(c->trust);
-        directory_free(c->directory);
         call_free(c);
         c = next;
     }
@@ -35,13 +33,13 @@ void core_free_chain(struct call *c)
 
 /* ------------------------------------------------------------ erasures */
 
-/* Takes the erasures out of the chain. */
-static struct call *take_erasures(struct call **calls)
+/* Takes the calls of that kind out of the chain: they have batches of their own. */
+static struct call *take_kind(struct call **calls, enum call_kind kind)
 {
     struct call *chain = NULL, **last = &chain;
 
     while (*calls != NULL) {
-        if ((*calls)->kind != CALL_ERASE) {
+        if ((*calls)->kind != kind) {
             calls = &(*calls)->next;
             continue;
         }
@@ -99,7 +97,7 @@ static int wait_ms(const struct core *core, bool more)
     uint64_t deadline = delivery_deadline(core->delivery),
              now = core_clock_ns(CLOCK_MONOTONIC) / 1000000;
 
-    if (more || deadline <= now)
+    if (more || core->reloads != NULL || deadline <= now)
         return 0;
     return deadline - now > SCRUB_EVERY_MS ? SCRUB_EVERY_MS : (int)(deadline - now);
 }
@@ -124,15 +122,13 @@ static enum liaison_code wait_for_calls(struct core *core, zmq_pollitem_t *items
 /* Entries of the broker's own, in a batch by themselves. */
 static void note_in(struct batch *b, Liaison__V1__Event event)
 {
-    bool rules = event == LIAISON__V1__EVENT__EVENT_RULES;
-
     if (notes_begin_due(b->core))
         notes_begin(b);
     if (notes_rotation_due(b->core))
         notes_rotate(b);
-    broker_entry(b, event, rules ? b->core->rule_set : NULL);
-    if (rules)
-        kept_rules_keep(b);
+    broker_entry(b, event, NULL);
+    if (event == LIAISON__V1__EVENT__EVENT_START)
+        reload_begin(b);
 }
 
 static enum liaison_code note(struct core *core, struct arena *arena,
@@ -249,14 +245,20 @@ static enum liaison_code scrub(struct core *core, struct arena *arena)
     return scrub_index(core, arena);
 }
 
+/* Where the next call of a chain is put. */
+static struct call **behind(struct call **chain)
+{
+    while (*chain != NULL)
+        chain = &(*chain)->next;
+    return chain;
+}
+
 static enum liaison_code serve(struct core *core, struct arena *arena,
                                zmq_pollitem_t *items)
 {
     bool more = false;
     enum liaison_code code = note(core, arena, LIAISON__V1__EVENT__EVENT_START);
 
-    if (code == LIAISON_OK)
-        code = note(core, arena, LIAISON__V1__EVENT__EVENT_RULES);
     while (code == LIAISON_OK && !core->stopping) {
         code = wait_for_calls(core, items, more);
         if (code != LIAISON_OK)
@@ -270,16 +272,21 @@ static enum liaison_code serve(struct core *core, struct arena *arena,
             code = unbar(core, arena, &more);
         if (code != LIAISON_OK)
             break;
-        struct call *calls = collect(core), *erasures = take_erasures(&calls);
+        struct call *calls = collect(core), *erasures = take_kind(&calls, CALL_ERASE);
+        *behind(&core->reloads) = take_kind(&calls, CALL_RELOAD);
         size_t expired =
             delivery_expire(core->delivery, core_clock_ns(CLOCK_MONOTONIC) / 1000000);
 
         if (calls != NULL || expired > 0 || more || notes_pending(core->notes))
             code = batch_run(core, arena, calls, &more);
         if (code == LIAISON_OK)
+            code = rounds_run(core, arena, &more);
+        if (code == LIAISON_OK)
             code = erase_run(core, arena, erasures);
         else
             core_free_chain(erasures);
+        if (code == LIAISON_OK)
+            code = reload_step(core, arena);
     }
     return code == LIAISON_OK ? note(core, arena, LIAISON__V1__EVENT__EVENT_STOP) : code;
 }

@@ -234,6 +234,8 @@ void core_free(struct core *c)
     for (unsigned g = 0; c->sockets != NULL && g <= c->settings.gates; g++)
         close_pair(c->sockets[g]);
     free(c->sockets);
+    core_free_chain(c->reloads);
+    kept_rules_undo(c);
     while (map_next(c->sessions, &i, &key, &session))
         peer_free(session);
     map_free(c->sessions);
@@ -243,6 +245,7 @@ void core_free(struct core *c)
     log_free(c->log);
     party_free(c);
     rate_free(c->rates);
+    keys_free(c);
     delivery_free(c->delivery);
     vault_close(c->vault);
     store_close(c->store);

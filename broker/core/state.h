@@ -23,8 +23,10 @@ struct party {
     char name[ID_NAME_MAX +
               16]; /* with its role before it, but for agencies: "auditor:fr/dpa" */
     uint64_t counter, mail;
+    uint32_t taken; /* referrals it has accepted and not finished */
     struct {
         uint64_t counter, mail;
+        uint32_t taken;
     } committed;
     bool dirty;
     uint32_t month; /* of month_keys; 0: none in memory */
@@ -70,6 +72,17 @@ struct tended {
     bool held_told;
 };
 
+/* Where the core is in what it goes through whenever rules, directory or day are new; zeros: at the beginning. */
+struct rounds {
+    enum { ROUND_PUBLISHED, ROUND_WITHDRAWN, ROUND_DONE } stage;
+    int32_t day;
+    size_t published; /* of the directory's rows */
+    struct keys_place {
+        uint8_t key[40];
+        size_t n;
+    } withdrawn; /* of T_KEY: from which key on */
+};
+
 struct core {
     struct core_settings settings;
     struct hash *hash;
@@ -91,6 +104,9 @@ struct core {
     uint64_t time_ns;       /* of the last entry */
     uint64_t next_number;   /* of referrals */
     uint8_t rule_set[32];
+    struct map *cited;    /* lines of these rules that are kept, by the first 8 bytes of their ids */
+    struct call *reloads; /* that wait to be put into force, the first one in progress */
+    size_t text_left;     /* bytes of its rules that are yet to be kept */
     void **sockets; /* gates, then main */
     struct map *sessions;
     struct party **parties; /* by number - 1 */
@@ -104,6 +120,8 @@ struct core {
         uint64_t from;
     } barred;
     struct rates *rates; /* NULL: no rule that limits one was met yet */
+    struct map *known_keys; /* certificates that have their KEY entry; see keys.c */
+    struct rounds rounds;
     bool stopping;
     bool was_full; /* the last batch found no room */
 };
@@ -170,7 +188,7 @@ struct batch {
     uint64_t seq; /* number of the next entry in the store; its place in the log is log_base() less */
     struct log_batch tree;
     bool note;    /* a checkpoint is in the transaction */
-    bool mends;   /* something that has no entry is in the transaction: an index put right, a deadline put off, the time */
+    bool mends;   /* what no entry tells of is in it: an index put right, a deadline put off, the time, a text of rules */
     bool timed;   /* the answer clock is in it */
     bool turns_key; /* something is erased: the key file's key is replaced with the commit */
     bool stepped; /* the wall clock has, and no entry says so yet */
@@ -524,10 +542,7 @@ handler list_call, open_call, history_call, directory_call; /* read.c */
 handler entries_call;                                       /* audit.c */
 handler prove_call, hashes_call; /* prove.c */
 
-/* Puts the rules in force, the whole text and each rule, where they stay: whoever reads entries later wants those they
- * cite. */
-void kept_rules_keep(struct batch *b); /* kept_rules.c */
-handler rule_text_call;
+handler rule_text_call;                                     /* kept_rules.c */
 handler cosign_call;                                        /* cosign.c */
 handler summarize_call;                                     /* summary.c */
 handler grant_call, ack_call;                               /* mail.c */
@@ -560,6 +575,28 @@ bool card_revealed(const struct item *i);
 MUST_CHECK
 bool note_received(struct batch *b, struct item *i, struct party *reader,
                    const uint8_t certificate[32], const char *officer);
+
+/* ------------------------------------------------------------ kept_rules.c */
+
+/* Keeps the whole text of a rule set for whoever reads entries later, a part at a call: *left is how many bytes of it are yet
+ * to be kept. False: it is all there. */
+bool kept_rules_keep(struct batch *b, const struct rules *rules, size_t *left);
+
+/* Ids of the lines that an entry cites, for ledger_fact.rules, in the batch's arena; each line is kept when it is first
+ * cited. NULL: the batch has failed. */
+const struct slice *kept_rules_cite(struct batch *b, const struct rules_line *const *lines, size_t n);
+
+/* After a batch that failed: what it kept is not there. */
+void kept_rules_undo(struct core *c);
+
+/* ------------------------------------------------------------ reload.c */
+
+/* Says in the start's batch what is in force, and what was when the broker ran last. */
+void reload_begin(struct batch *b);
+
+/* Goes on with the reload that waits, a batch a step, so that calls are served in between. Errors: what ends the process. */
+MUST_CHECK
+enum liaison_code reload_step(struct core *core, struct arena *arena);
 
 /* ------------------------------------------------------------ erase.c */
 
@@ -744,6 +781,43 @@ void summary_if_due(struct batch *b);
 
 /* Compares the next few referrals with what their entries come to, over and over again; changes nothing. Resets the arena. */
 void replay_some(struct core *c, struct arena *arena);
+
+/* ------------------------------------------------------------ keys.c */
+
+enum key_use { KEY_SIGN = 1, KEY_APPROVE, KEY_SEAL };
+
+/* Has a KEY entry made when the certificate is the first time seen in this use in that name. False: the batch has failed. */
+MUST_CHECK
+bool key_seen(struct batch *b, const struct party *owner, enum key_use use, const uint8_t sha256[32]);
+
+/* The same of one that logged in, or signed, in this session. */
+MUST_CHECK
+bool key_spoke(struct batch *b, const struct session *s, const uint8_t sha256[32]);
+
+/* True if the Directory shows it on that day: its agency is declared and still there, and no rule denies it. */
+bool key_listed(const struct core *c, const struct published *p, int32_t day);
+
+/* Some of the directory, from row *next on: each that is listed gets its KEY entry. True: there may be more. */
+bool keys_publish(struct batch *b, size_t *next);
+
+/* Some of the sealing certificates that have one: each that is not listed any more gets another that says so. */
+bool keys_withdraw(struct batch *b, struct keys_place *next);
+void keys_free(struct core *c);
+
+/* ------------------------------------------------------------ rounds.c */
+
+/* Rules or directory are new: all of it once more. */
+void rounds_begin(struct core *c);
+
+/* One part of it, if something is left; *more is set then. Resets the arena. Errors: what ends the process. */
+MUST_CHECK
+enum liaison_code rounds_run(struct core *c, struct arena *arena, bool *more);
+
+/* ------------------------------------------------------------ agencies.c */
+
+/* A page of the agencies that `d` asks for, at most `rows`, and the broker's CRLs. False: the batch has failed. */
+MUST_CHECK
+bool agencies_fill(struct batch *b, const Liaison__V1__Directory *d, size_t rows, Liaison__V1__Agencies *page);
 
 /* ------------------------------------------------------------ tend.c */
 

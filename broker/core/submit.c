@@ -179,22 +179,19 @@ static const struct rules_decision *said_by(const struct judged *j)
 
 static bool record_check(struct batch *b, struct session *s, const struct judged *j)
 {
-    struct slice ids[RULES_MATCHED_MAX];
     struct recorded made;
     struct ledger_fact f = {
         .event = LIAISON__V1__EVENT__EVENT_CHECK,
         .code = j->code,
         .operation = LIAISON__V1__OPERATION__OPERATION_NONE,
         .certificate = s->certificate,
-        .rules = ids,
+        .rules = kept_rules_cite(b, said_by(j)->lines, said_by(j)->n_lines),
         .n_rules = said_by(j)->n_lines,
         .content = j->submit->referral == NULL
                        ? slice(NULL, 0)
                        : binary_slice(j->submit->referral->envelope),
     };
 
-    for (size_t n = 0; n < f.n_rules; n++)
-        ids[n] = slice(said_by(j)->lines[n]->id, 32);
     if (j->e != NULL && id_valid(binary_slice(j->e->id)))
         f.referral_id = binary_slice(j->e->id);
     if (j->e != NULL && id_word(j->e->purpose) && id_word(j->e->basis)) {

@@ -72,7 +72,6 @@ static bool record_submit(struct batch *b, struct call *c, struct session *s,
                           const struct judged *j, struct item *i, struct party *to,
                           struct recorded *made)
 {
-    struct slice ids[RULES_MATCHED_MAX];
     struct ledger_fact f = {
         .event = LIAISON__V1__EVENT__EVENT_SUBMIT,
         .operation = LIAISON__V1__OPERATION__OPERATION_COLLECTION,
@@ -82,7 +81,7 @@ static bool record_submit(struct batch *b, struct call *c, struct session *s,
         .case_id = binary_slice(j->e->case_id),
         .purpose = j->e->purpose,
         .basis = j->e->basis,
-        .rules = ids,
+        .rules = kept_rules_cite(b, j->decision.lines, j->decision.n_lines),
         .n_rules = j->decision.n_lines,
         .certificate = c->signer,
         .after = LIAISON__V1__STATE__STATE_REQUESTED,
@@ -93,8 +92,6 @@ static bool record_submit(struct batch *b, struct call *c, struct session *s,
         .content = binary_slice(j->submit->referral->envelope),
     };
 
-    for (size_t n = 0; n < f.n_rules; n++)
-        ids[n] = slice(j->decision.lines[n]->id, 32);
     return record(b, &f, s->party, to, i, false, made);
 }
 
@@ -102,7 +99,6 @@ static void record_crossing(struct batch *b, struct item *i,
                             const struct rules_decision *d, struct party *to,
                             const uint8_t signer[32])
 {
-    struct slice ids[RULES_MATCHED_MAX];
     struct recorded made;
     struct ledger_fact f = {
         .event = LIAISON__V1__EVENT__EVENT_CROSSING,
@@ -111,7 +107,7 @@ static void record_crossing(struct batch *b, struct item *i,
         .referral_id = binary_slice(i->row.id),
         .purpose = i->envelope->purpose,
         .basis = i->envelope->basis,
-        .rules = ids,
+        .rules = kept_rules_cite(b, d->lines, d->n_lines),
         .n_rules = d->n_lines,
         .certificate = signer,
         .type = (Liaison__V1__Type)i->row.type,
@@ -119,8 +115,6 @@ static void record_crossing(struct batch *b, struct item *i,
         .n_sections = i->row.n_granted,
     };
 
-    for (size_t n = 0; n < f.n_rules; n++)
-        ids[n] = slice(d->lines[n]->id, 32);
     if (!record(b, &f, party_numbered(b->core, i->row.from), to, i, false, &made))
         batch_fail(b, LIAISON_MEMORY);
 }

@@ -106,6 +106,9 @@ static const struct line {
     [METRIC_RELOADS] = {"liaison_reloads_total", "counter", "Reloads done."},
     [METRIC_RELOADS_WRONG] = {"liaison_reloads_refused_total", "counter",
                               "Reloads refused: what was in force stayed in force."},
+    [METRIC_RESTART] = {"liaison_restart_needed", "gauge",
+                        "Settings that have changed and that only a restart puts into "
+                        "force."},
     [METRIC_SIGNED] = {"liaison_checkpoint_size", "gauge",
                        "Entries under the newest signed checkpoint."},
     [METRIC_UNSIGNED] = {"liaison_ledger_unsigned", "gauge",

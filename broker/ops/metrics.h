@@ -22,6 +22,7 @@ enum metric {
     METRIC_CERT_ENDS,     /* seconds since 1970, the first of the broker's chain */
     METRIC_RELOADS,       /* done */
     METRIC_RELOADS_WRONG, /* refused */
+    METRIC_RESTART,       /* settings that only a restart puts into force */
     METRIC_SIGNED,        /* entries under the newest checkpoint */
     METRIC_UNSIGNED,      /* entries that no checkpoint covers */
     METRIC_WITNESSED,     /* entries under the newest checkpoint that the quorum has cosigned */
