@@ -69,6 +69,7 @@ struct conf {
     const char *metrics; /* NULL: no page */
     bool sandbox;
     struct conf_limits limits;
+    uint8_t sha256[32]; /* of the settings file's bytes */
     struct rules *rules; /* one reference */
 };
 
@@ -79,6 +80,12 @@ struct conf {
  * Errors: LIAISON_FILE (it cannot be read), LIAISON_CONFIG (its text is wrong), LIAISON_MEMORY. */
 MUST_CHECK
 enum liaison_code conf_load(const char *path, struct conf *out, FILE *errors);
+
+/* Finds the operators' socket that a settings file names, whatever else is wrong with the file, so that the broker that runs can be
+ * asked to judge it. Gives: *out, to be released with free(). Errors: LIAISON_FILE, LIAISON_CONFIG (it names none, or nothing of
+ * it can be read), LIAISON_MEMORY. */
+MUST_CHECK
+enum liaison_code conf_find_control(const char *path, char **out);
 
 /* Releases all of it and drops the reference to the rules. Harmless on a zeroed struct. */
 void conf_free(struct conf *c);

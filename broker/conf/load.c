@@ -1,4 +1,8 @@
 /* From files to settings and rules, with everything that is wrong said at once. */
+#include <openssl/sha.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "broker/conf/conf.h"
 #include "broker/conf/json.h"
 #include "broker/conf/names.h"
@@ -191,8 +195,28 @@ enum liaison_code conf_load(const char *path, struct conf *out, FILE *errors)
     run.conf.rules_files = run.sources.read_again;
     run.conf.n_rules_files = run.sources.n_read_again;
     run.conf.arena = run.arena; /* handed over, texts and all */
+    SHA256(run.first->text.p, run.first->text.n, run.conf.sha256);
     *out = run.conf;
     return LIAISON_OK;
+}
+
+enum liaison_code conf_find_control(const char *path, char **out)
+{
+    struct run run;
+    FILE *nowhere = fopen("/dev/null", "we");
+    enum liaison_code code = nowhere == NULL
+                                 ? LIAISON_FILE
+                                 : run_file(&run, path, NULL, FROM_SETTINGS, nowhere);
+
+    if (nowhere == NULL)
+        return code;
+    fclose(nowhere);
+    if (run.conf.control != NULL)
+        code = (*out = strdup(run.conf.control)) == NULL ? LIAISON_MEMORY : LIAISON_OK;
+    else if (code == LIAISON_OK)
+        code = LIAISON_CONFIG;
+    run_free(&run);
+    return code;
 }
 
 void conf_free(struct conf *c)
