@@ -25,6 +25,8 @@ static const struct key {
      "an agency's name such as \"fr/lyon/probation\""},
     {"auditor", offsetof(struct profile, auditor), id_name,
      "an auditor's name such as \"fr/dpa\""},
+    {"approver", offsetof(struct profile, approver), id_word,
+     "an approver's role, one word: lower-case letters, digits and '-'"},
     {"officer", offsetof(struct profile, officer), id_officer,
      "a number, never a name: letters, digits, . _ -"},
     {"purpose", offsetof(struct profile, purpose), id_word,
@@ -38,11 +40,16 @@ enum { N_KEYS = sizeof KEYS / sizeof *KEYS };
 /* Files, and the setting of the library that they are. */
 static const struct file {
     const char *name, *setting;
-    bool secret, agencies_only;
+    bool secret, seals_only;
+    bool begins; /* files whose names begin like that: none needs to be there */
 } FILES[] = {
-    {"sign.key", "sign_key", true, false}, {"sign.crt", "sign_certificate", false, false},
-    {"seal.key", "seal_key", true, true},  {"seal.crt", "seal_certificate", false, true},
-    {"ca.crt", "ca", false, false},        {"crl.pem", "crl", false, false},
+    {"sign.key", "sign_key", .secret = true},
+    {"sign.crt", "sign_certificate", .secret = false},
+    {"seal.key", "seal_key", .secret = true, .seals_only = true},
+    {"seal.crt", "seal_certificate", .seals_only = true},
+    {"seal.old", "seal_old", .seals_only = true, .begins = true},
+    {"ca.crt", "ca", .secret = false},
+    {"crl.pem", "crl", .secret = false},
 };
 
 enum { N_FILES = sizeof FILES / sizeof *FILES };
@@ -136,6 +143,9 @@ static enum liaison_code read_keys(struct json_doc *d, struct arena *a,
     if ((out->agency == NULL) == (out->auditor == NULL))
         return json_doc_fail(d, NULL, JSON_AT_VALUE,
                              "expected either \"agency\" or \"auditor\"");
+    if (out->approver != NULL && out->agency == NULL)
+        return json_doc_fail(d, NULL, JSON_AT_VALUE,
+                             "\"approver\" goes with the \"agency\" it approves for");
     return LIAISON_OK;
 }
 
@@ -187,7 +197,7 @@ enum liaison_code profile_files(const struct profile *p, char *why, size_t why_l
         struct stat st;
         char path[4096];
 
-        if (f->agencies_only && p->agency == NULL)
+        if (f->begins || (f->seals_only && !profile_seals(p)))
             continue;
         snprintf(path, sizeof path, "%s/%s", p->dir, f->name);
         if (stat(path, &st) != 0 || access(path, R_OK) != 0) {
@@ -202,6 +212,11 @@ enum liaison_code profile_files(const struct profile *p, char *why, size_t why_l
         }
     }
     return LIAISON_OK;
+}
+
+bool profile_seals(const struct profile *p)
+{
+    return p->agency != NULL && p->approver == NULL;
 }
 
 bool profile_has_policy(const struct profile *p)
@@ -223,8 +238,7 @@ bool profile_setting(const struct profile *p, size_t *i, struct arena *a,
             const struct file *f = &FILES[*i - N_KEYS];
 
             *key = f->setting;
-            *value =
-                f->agencies_only && p->agency == NULL ? NULL : join(p->dir, f->name, a);
+            *value = f->seals_only && !profile_seals(p) ? NULL : join(p->dir, f->name, a);
         } else {
             const struct log_file *f = &LOG_FILES[*i - N_KEYS - N_FILES];
 

@@ -1,10 +1,12 @@
 #pragma once
 /* A profile: the directory that says who we are and holds our keys.
  *
- *     profile.json                {"network", "broker", "agency" | "auditor", "broker_name"?,
+ *     profile.json                {"network", "broker", "agency" | "auditor", "approver"?, "broker_name"?,
  *                                 "officer"?, "purpose"?, "basis"?}
  *     sign.key sign.crt           PEM; the key readable by its owner only
- *     seal.key seal.crt           the same; agencies only
+ *     seal.key seal.crt           the same; agencies only, not their approvers
+ *     seal.old-N.key .crt         former ones, while something that was sealed to them is open
+ *     sign.new.key seal.new.key   made by `cert renew` and `cert rotate seal`, until their certificates come
  *     ca.crt crl.pem              root and issuing certificates; one revocation list per CA
  *     log.policy                  whose checkpoints of the broker's log are believed (C2SP tlog-policy); without it
  *                                 nothing is verified and no receipt comes
@@ -18,8 +20,8 @@
 
 struct profile {
     const char *dir;
-    const char *network, *broker, *broker_name, *agency, *auditor, *officer, *purpose,
-        *basis; /* NULL: not said */
+    const char *network, *broker, *broker_name, *agency, *auditor, *approver, *officer,
+        *purpose, *basis; /* NULL: not said */
 };
 
 /* The directory to use: `chosen` if it is not NULL, else $LIAISON_PROFILE, else ~/.config/liaison/default. Lives in
@@ -47,6 +49,9 @@ const char *profile_path(const struct profile *p, const char *file, struct arena
 MUST_CHECK
 bool profile_setting(const struct profile *p, size_t *i, struct arena *a,
                      const char **key, const char **value);
+
+/* True for an agency's own: it seals and opens. Auditors and approvers do not. */
+bool profile_seals(const struct profile *p);
 
 /* True if log.policy is there. */
 bool profile_has_policy(const struct profile *p);
