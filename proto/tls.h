@@ -41,6 +41,7 @@ enum liaison_code tls_trust_load(const char *network, const char *ca_file, const
                                  struct tls_trust **out, char *why, size_t why_len);
 struct tls_trust *tls_trust_share(struct tls_trust *t); /* one more reference; any thread */
 void tls_trust_free(struct tls_trust *t);               /* one less; NULL is harmless; any thread */
+bool tls_trust_alone(const struct tls_trust *t);        /* true if the caller's is the only reference */
 
 /* LIAISON_OK if no CRL of `fresh` is older, by its number (without numbers by its date), than the one that `t` has of the same CA:
  * a list that was replaced may lack whom the newer one revokes. On error `why` is a sentence. Errors: LIAISON_CRL. */

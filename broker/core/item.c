@@ -123,6 +123,20 @@ struct item *item_make(struct batch *b)
     return i;
 }
 
+bool item_party(const struct item *i, const struct party *who)
+{
+    return who->number == i->row.from || who->number == i->row.to;
+}
+
+bool item_knows(const struct item *i, const struct party *who)
+{
+    bool told = item_party(i, who);
+
+    for (size_t t = 0; !told && t < i->row.n_told; t++)
+        told = i->row.told[t] == who->number;
+    return told;
+}
+
 struct party *item_other(const struct batch *b, const struct item *i,
                          const struct party *who)
 {

@@ -293,6 +293,8 @@ static bool record_delivery(struct batch *b, struct item *i, const struct sessio
 
     if (!delivered_names(b, i, d, &names, &f.n_sections))
         return false;
+    if (d->item_case == LIAISON__V1__DELIVER__ITEM_REFERRAL)
+        deadline_delivered(b, i);
     f.sections = names;
     f.operation = f.n_sections > 0 ? LIAISON__V1__OPERATION__OPERATION_DISCLOSURE
                                    : LIAISON__V1__OPERATION__OPERATION_CONSULTATION;

@@ -25,6 +25,8 @@ static bool record_session(struct batch *b, const struct tls_identity *peer,
 {
     struct party *p = party_of(b->core, peer);
     struct recorded made;
+    const struct rules_line *line;
+    struct slice rule;
     struct ledger_fact f = {
         .event = event,
         .code = code,
@@ -32,6 +34,13 @@ static bool record_session(struct batch *b, const struct tls_identity *peer,
         .certificate = peer->certificate,
         .role = peer->role_name,
     };
+
+    if (code == LIAISON_REVOKED &&
+        rules_denies_certificate(b->core->settings.rules, peer->certificate, &line)) {
+        rule = slice(line->id, sizeof line->id);
+        f.rules = &rule;
+        f.n_rules = 1;
+    }
 
     if (p == NULL)
         return batch_fail(b, LIAISON_MEMORY), false;
@@ -99,6 +108,8 @@ void peer_opened(struct batch *b, struct call *c)
         !record_session(b, c->peer, LIAISON__V1__EVENT__EVENT_SESSION, LIAISON_OK))
         return;
     if (s == NULL && (s = admit(b, c)) == NULL) /* else the second try of a batch */
+        return;
+    if (!b->core->evidence && !key_spoke(b, s, s->certificate))
         return;
     welcome(b, c, s);
 }

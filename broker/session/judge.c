@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "broker/rules/admit.h"
 #include "broker/rules/ask.h"
 #include "proto/sign.h"
 #include "proto/valid.h"
@@ -56,9 +57,15 @@ void judge_free(struct judge *j)
     free(j);
 }
 
-void judge_trust(struct judge *j, struct tls_trust *fresh)
+void judge_renew(struct judge *j, struct rules *rules, struct tls_trust *trust,
+                 unsigned sections_max)
 {
-    sign_verifier_trust(j->verifier, fresh);
+    struct rules *old = j->rules;
+
+    j->rules = rules_share(rules);
+    rules_free(old);
+    j->sections_max = sections_max;
+    sign_verifier_trust(j->verifier, trust);
 }
 
 const struct rules *judge_rules(const struct judge *j)
@@ -122,6 +129,19 @@ static enum liaison_code origin_fits(const struct hearing *h, const char *networ
     return LIAISON_OK;
 }
 
+/* The rules may deny a certificate, or end a name, long before a revocation list does. */
+static enum liaison_code signer_allowed(const struct hearing *h,
+                                        const struct tls_identity *who)
+{
+    char why[3 * ID_NAME_MAX];
+    enum liaison_code code =
+        rules_admit(h->j->rules, who, rules_day(h->now_unix_ms / 1000), why, sizeof why);
+
+    return code == LIAISON_OK
+               ? code
+               : deny(h, code, (char *)arena_copy(h->c->arena, slice_text(why)));
+}
+
 static enum liaison_code signature_fits(const struct hearing *h, enum sign_kind kind,
                                         ProtobufCBinaryData message,
                                         const Liaison__V1__Signature *signature)
@@ -141,7 +161,7 @@ static enum liaison_code signature_fits(const struct hearing *h, enum sign_kind 
                         ? "signed by an approver who is not the one that is connected"
                         : "signed by another agency than it says");
     memcpy(h->c->signer_role, who.role_name, sizeof who.role_name);
-    return LIAISON_OK;
+    return signer_allowed(h, &who);
 }
 
 static enum liaison_code sections_fit(const struct hearing *h,
@@ -271,7 +291,6 @@ static enum liaison_code check_act(const struct hearing *h)
         return code;
     return sections_fit(h, s->sections, s->n_sections, a->digests, a->n_digests, NULL);
 }
-
 
 /* An approver reads what its agency sends; what it gets is not an approver's to see. */
 static enum liaison_code check_list(const struct hearing *h)

@@ -238,11 +238,11 @@ static void only_exact_ones(struct slice bytes)
 static void is_published_alone(void)
 {
     struct directory *d = NULL;
-    const struct slice *found;
+    const struct published *found;
     char why[256];
 
     must(directory_load(folder, ca.trust, FUZZ_NOW, &d, why, sizeof why) == LIAISON_OK);
-    must(directory_find(d, "fr/lyon/prison", &found) == 1 && slice_equal(*found, own));
+    must(directory_find(d, "fr/lyon/prison", &found) == 1 && slice_equal(found->der, own));
     must(directory_find(d, "fr/lyon/probation", &found) == 0);
     directory_free(d);
 }

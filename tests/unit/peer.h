@@ -32,6 +32,7 @@ static const char PEER_CA[] =
     "-keyout $3.key -out $3.csr -subj "
     "/CN=request; $CA issue $1 $2 $3.csr --dir ca --out $3.crt $4 $5 $6 $7; }\n"
     "member sign fr/lyon/prison prison; member sign fr/lyon/probation probation\n"
+    "member sign fr/lyon/prison renewed\n"
     "member sign fr/lyon/nobody nobody; member auditor fr/dpa dpa; member broker eu/main "
     "broker\n"
     "member seal fr/lyon/prison seal\n"

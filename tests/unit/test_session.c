@@ -29,10 +29,15 @@ static struct fixture {
     struct hash *hash;
 } fixture;
 
-static struct rules *make_rules(void)
+static struct rules *make_rules(const struct rules_draft_certificate *denied,
+                                const char *merged_into)
 {
-    static const struct rules_agency AGENCIES[] = {
-        {.name = "fr/lyon/prison", .kind = "prison", .area = "fr/lyon"},
+    const struct rules_agency AGENCIES[] = {
+        {.name = "fr/lyon/prison",
+         .kind = "prison",
+         .area = "fr/lyon",
+         .merged_into = merged_into,
+         .merged_day = 20000},
         {.name = "fr/lyon/probation", .kind = "probation", .area = "fr/lyon"},
         {.name = "fr/lyon/police", .kind = "police", .area = "fr/lyon"}};
     static const struct rules_draft_auditor AUDITORS[] = {{"fr/dpa", "fr"}};
@@ -57,6 +62,8 @@ static struct rules *make_rules(void)
                                       .n_auditors = 1,
                                       .rules = RULES,
                                       .n_rules = 1,
+                                      .certificates = denied,
+                                      .n_certificates = denied != NULL,
                                       .texts = &TEXT,
                                       .n_texts = 1};
     struct rules *made = NULL;
@@ -86,7 +93,7 @@ static int make_fixture(void **state)
 
     (void)state;
     fixture.dir = peer_ca_new();
-    fixture.rules = make_rules();
+    fixture.rules = make_rules(NULL, NULL);
     fixture.hash = hash_new();
     if (fixture.rules == NULL || !load_trust(&fixture.trust, &fixture.context) ||
         tls_load_key(peer_file(fixture.dir, "prison", ".key", file), &fixture.prison_key,
@@ -993,6 +1000,90 @@ static void an_agency_unknown_to_the_rules_is_told_why(void **state)
     rig_end(r);
 }
 
+static struct rules_draft_certificate deny(const char *name)
+{
+    struct rules_draft_certificate denied = {.where = "rules.conf:9"};
+    char file[256], why[256];
+    uint8_t *der;
+    size_t len;
+
+    assert_int_equal(tls_load_certificate(peer_file(fixture.dir, name, ".crt", file),
+                                          &der, &len, why, sizeof why),
+                     LIAISON_OK);
+    hash_sha256(fixture.hash, &(struct slice){der, len}, 1, denied.sha256);
+    OPENSSL_free(der);
+    return denied;
+}
+
+/* Of an Error with id 0. */
+static void expect_last_words(struct peer *p, enum liaison_code code, const char *part)
+{
+    struct reply r = hear(p);
+
+    assert_non_null(r.frame);
+    assert_int_equal(r.frame->body_case, LIAISON__V1__FRAME__BODY_ERROR);
+    assert_int_equal(r.frame->id, 0);
+    assert_int_equal(r.frame->error->code, code);
+    if (strstr(r.frame->error->text, part) == NULL)
+        fail_msg("\"%s\" says nothing of \"%s\"", r.frame->error->text, part);
+    reply_free(&r);
+    expect_end(p);
+}
+
+static void a_certificate_that_the_rules_deny_neither_logs_in_nor_signs(void **state)
+{
+    struct rig *r = rig_new();
+    struct rules_draft_certificate denied = deny("prison");
+    struct rules *rules = make_rules(&denied, NULL);
+    struct signed_call c = good_call();
+    struct peer stolen, renewed;
+    struct note n;
+
+    (void)state;
+    assert_non_null(rules);
+    r->set.rules = rules;
+    rig_start(r);
+    enter(r, &stolen, "prison");
+    send_hello(&stolen, 1, 1);
+    expect_last_words(&stolen, LIAISON_REVOKED, "rules.conf:9: deny certificate ");
+    n = rig_wait(r, CALL_REFUSED, 1);
+    assert_int_equal(n.code, LIAISON_REVOKED);
+    assert_string_equal(n.name, "fr/lyon/prison");
+    settle(r, &renewed, "renewed"); /* the same agency's next one is as good as ever */
+    send_submit(&renewed, 2, &c);
+    n = rig_wait(r, CALL_FRAME, 1);
+    assert_int_equal(n.code, LIAISON_REVOKED);
+    assert_true(n.signer);
+    peer_hang_up(&stolen);
+    peer_hang_up(&renewed);
+    rig_end(r);
+    rules_free(rules);
+}
+
+static void a_merged_name_is_told_where_its_work_went(void **state)
+{
+    struct rig *r = rig_new();
+    struct rules *rules = make_rules(NULL, "fr/lyon/police");
+    struct peer old, dpo;
+
+    (void)state;
+    assert_non_null(rules);
+    r->set.rules = rules;
+    rig_start(r);
+    enter(r, &old, "prison");
+    send_hello(&old, 1, 1);
+    expect_last_words(&old, LIAISON_UNKNOWN_AGENCY,
+                      "merged into fr/lyon/police on 2024-10-04");
+    enter(r, &dpo, "dpo");
+    send_hello(&dpo, 1, 1);
+    expect_last_words(&dpo, LIAISON_UNKNOWN_AGENCY, "merged into fr/lyon/police");
+    assert_int_equal(rig_wait(r, CALL_REFUSED, 2).code, LIAISON_UNKNOWN_AGENCY);
+    peer_hang_up(&old);
+    peer_hang_up(&dpo);
+    rig_end(r);
+    rules_free(rules);
+}
+
 static void an_agency_has_no_more_sessions_than_its_share(void **state)
 {
     struct rig *r = rig_new();
@@ -1646,7 +1737,7 @@ static void only_an_approver_approves_and_signs_little_else(void **state)
         {"dpo", "dpo", LIAISON__V1__MOVE__MOVE_APPROVE, LIAISON_OK},
         {"dpo", "dpo", LIAISON__V1__MOVE__MOVE_WITHDRAW, LIAISON_OK},
         {"dpo", "dpo", LIAISON__V1__MOVE__MOVE_ACCEPT, LIAISON_ROLE},
-        {"dpo", "dpo", LIAISON__V1__MOVE__MOVE_PERMIT, LIAISON_ROLE},
+        {"dpo", "dpo", LIAISON__V1__MOVE__MOVE_ACKNOWLEDGE, LIAISON_ROLE},
         {"dpo", "prison", LIAISON__V1__MOVE__MOVE_APPROVE, LIAISON_SIGNER},
         {"dpo", "prison", LIAISON__V1__MOVE__MOVE_WITHDRAW, LIAISON_SIGNER},
         {"prison", "prison", LIAISON__V1__MOVE__MOVE_WITHDRAW, LIAISON_OK},
@@ -1733,10 +1824,13 @@ static void a_revoked_live_session_is_cut_and_others_stay(void **state)
                "prison.crt --dir ca >log 2>&1 &&"
                " $OLDPWD/certs/liaison-ca crl --dir ca --out crl.pem >log 2>&1");
     assert_true(load_trust(&trust, &context));
-    gate_reload_trust(r->gate, context, trust);
+    r->set.context = context;
+    r->set.trust = trust;
+    gate_reload(r->gate, &r->set);
     expect_error(&stolen, 0, LIAISON_REVOKED);
     expect_end(&stolen);
-    rig_wait(r, CALL_CRL, 1);
+    n = rig_wait(r, CALL_CHECKED, 1);
+    assert_int_equal(n.count, 1);
     n = rig_wait(r, CALL_CUT, 1);
     assert_int_equal(n.code, LIAISON_REVOKED);
     assert_string_equal(n.name, "fr/lyon/prison");
@@ -1870,6 +1964,8 @@ int main(void)
         cmocka_unit_test(strangers_are_counted_and_never_named),
         cmocka_unit_test(strangers_are_told_once_then_in_sums),
         cmocka_unit_test(an_agency_unknown_to_the_rules_is_told_why),
+        cmocka_unit_test(a_certificate_that_the_rules_deny_neither_logs_in_nor_signs),
+        cmocka_unit_test(a_merged_name_is_told_where_its_work_went),
         cmocka_unit_test(an_agency_has_no_more_sessions_than_its_share),
         cmocka_unit_test(past_the_cap_a_newcomer_is_closed_at_once),
         cmocka_unit_test(garbage_instead_of_zmtp_ends_the_session_with_an_entry),
