@@ -53,6 +53,8 @@ static const struct {
                     "write the signed pieces into a new folder, to check with openssl"},
     [OPT_EXEC] = {"exec", "COMMAND",
                   "run this for each item, with the item as JSON on its standard input"},
+    [OPT_ONCE] = {"once", NULL, "look once and end"},
+    [OPT_EVERY] = {"every", "SECONDS", "how long to wait between two looks (600)"},
     [OPT_OUTBOX] = {"outbox", NULL,
                     "keep the signed bytes in the profile until the broker has answered"},
     [OPT_LISTEN] = {"listen", "PATH", "the UNIX socket to make"},

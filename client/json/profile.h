@@ -8,6 +8,8 @@
  *     seal.old-N.key .crt         former ones, while something that was sealed to them is open
  *     sign.new.key seal.new.key   made by `cert renew` and `cert rotate seal`, until their certificates come
  *     ca.crt crl.pem              root and issuing certificates; one revocation list per CA
+ *     keys.known                  SHA-256 of certificates in our name that `cert watch` need not cry about, one a line
+ *     cert.warned                 what was last said of certificates that end, and on which day
  *     log.policy                  whose checkpoints of the broker's log are believed (C2SP tlog-policy); without it
  *                                 nothing is verified and no receipt comes
  *     log.rotations               rotations of that log's keys, one note after the other; may be missing
@@ -40,6 +42,20 @@ enum liaison_code profile_read(const char *dir, struct arena *a, struct profile 
  * Errors: LIAISON_FILE, LIAISON_PERMISSION; `why` says what to do. */
 MUST_CHECK
 enum liaison_code profile_files(const struct profile *p, char *why, size_t why_len);
+
+/* ---- profile_pair.c */
+
+enum { PROFILE_OLD_MAX = 99 }; /* former sealing keys */
+
+/* Finishes what was decided: where sign.new.crt or seal.new.crt is, it and its key (NAME.new.key, if there is one) are
+ * NAME.crt and NAME.key afterwards. Nothing to do mostly. Errors: LIAISON_FILE. */
+MUST_CHECK
+enum liaison_code profile_settle(const struct profile *p, char *why, size_t why_len);
+
+/* True afterwards: seal.key and seal.crt are also seal.old-N.key and .crt, N above all there are. Errors: LIAISON_FILE,
+ * LIAISON_LIMIT. */
+MUST_CHECK
+enum liaison_code profile_keep_seal(const struct profile *p, char *why, size_t why_len);
 
 /* The path of one file of the profile. Lives in `a`; NULL when memory is out. */
 const char *profile_path(const struct profile *p, const char *file, struct arena *a);
