@@ -72,38 +72,69 @@ static X509_REQ *make_request(EVP_PKEY *key, const char *member)
     return req;
 }
 
-static bool write_pair(EVP_PKEY *key, X509_REQ *req, const char *key_path,
-                       const char *csr_path)
+static bool write_key(EVP_PKEY *key, const char *path)
 {
-    FILE *k = create(key_path, 0600), *r = k != NULL ? create(csr_path, 0644) : NULL;
-    bool ok = r != NULL &&
-              PEM_write_PKCS8PrivateKey(k, key, NULL, NULL, 0, NULL, NULL) == 1 &&
-              PEM_write_X509_REQ(r, req) == 1 && fflush(k) == 0 && fsync(fileno(k)) == 0;
+    FILE *f = create(path, 0600);
+    bool ok = f != NULL &&
+              PEM_write_PKCS8PrivateKey(f, key, NULL, NULL, 0, NULL, NULL) == 1 &&
+              fflush(f) == 0 && fsync(fileno(f)) == 0;
     int reason = errno;
 
-    if (k != NULL && fclose(k) != 0)
-        ok = false;
-    if (r != NULL && fclose(r) != 0)
-        ok = false;
+    if (f != NULL && fclose(f) != 0)
+        return false;
     errno = reason;
     return ok;
 }
 
-/* Makes NAME.key and NAME.csr. */
-static bool make_pair(struct cli *c, const char *name, const char *member, int *status)
+static bool write_request(X509_REQ *req, const char *path)
+{
+    FILE *f = create(path, 0644);
+    bool ok = f != NULL && PEM_write_X509_REQ(f, req) == 1;
+    int reason = errno;
+
+    if (f != NULL && fclose(f) != 0)
+        return false;
+    errno = reason;
+    return ok;
+}
+
+/* A fresh key, or the one in the token that the URI means. */
+static EVP_PKEY *get_key(const char *uri, int *status)
+{
+    char why[1024] = "";
+    EVP_PKEY *key = uri == NULL ? EVP_EC_gen("P-256") : NULL;
+
+    if (uri == NULL && key == NULL)
+        *status = cli_fail(LIAISON_INTERNAL, "libcrypto could not make a key");
+    if (uri == NULL)
+        return key;
+    enum liaison_code code = tls_load_key(uri, &key, why, sizeof why);
+
+    if (code != LIAISON_OK)
+        *status = cli_fail(code, "%s", why);
+    return key;
+}
+
+/* Makes NAME.csr, and NAME.key unless the key is in a token. */
+static bool make_pair(struct cli *c, const char *name, const char *uri,
+                      const char *member, int *status)
 {
     const char *key_path =
         profile_path(&c->profile, cli_text(c, "%s.key", name), c->arena);
     const char *csr_path =
         profile_path(&c->profile, cli_text(c, "%s.csr", name), c->arena);
-    EVP_PKEY *key = EVP_EC_gen("P-256");
+    EVP_PKEY *key = get_key(uri, status);
     X509_REQ *req = key != NULL ? make_request(key, member) : NULL;
     bool ok = false;
 
+    if (key == NULL)
+        return false;
     if (req == NULL || key_path == NULL || csr_path == NULL)
-        *status = cli_fail(LIAISON_INTERNAL, "libcrypto could not make a key");
-    else if (!write_pair(key, req, key_path, csr_path))
+        *status = cli_fail(LIAISON_INTERNAL, "libcrypto could not make a request");
+    else if (uri == NULL && !write_key(key, key_path))
         *status = cli_fail(LIAISON_FILE, "%s: %s", key_path, strerror(errno));
+    else if (!write_request(req, csr_path))
+        *status = cli_fail(LIAISON_FILE, "%s: %s", csr_path, strerror(errno));
     else
         ok = true;
     X509_REQ_free(req);
@@ -146,6 +177,8 @@ static int begin(struct cli *c, const char *dir)
         .officer = c->opt[OPT_OFFICER],
         .purpose = c->opt[OPT_PURPOSE],
         .basis = c->opt[OPT_BASIS],
+        .sign_key = c->opt[OPT_SIGN_KEY],
+        .seal_key = c->opt[OPT_SEAL_KEY],
     };
     if (c->profile.network == NULL || c->profile.broker == NULL ||
         (c->profile.agency == NULL) == (c->profile.auditor == NULL))
@@ -157,8 +190,10 @@ static int begin(struct cli *c, const char *dir)
         return cli_fail(LIAISON_USAGE, "%s", why);
     if (!make_directories(dir))
         return cli_fail(LIAISON_FILE, "%s: %s", dir, strerror(errno));
-    if (!free_place(c, &status) || !make_pair(c, "sign", member, &status) ||
-        (c->profile.agency != NULL && !make_pair(c, "seal", member, &status)))
+    if (!free_place(c, &status) ||
+        !make_pair(c, "sign", c->profile.sign_key, member, &status) ||
+        (c->profile.agency != NULL &&
+         !make_pair(c, "seal", c->profile.seal_key, member, &status)))
         return status;
     code = profile_write(&c->profile, why, sizeof why);
     if (code != LIAISON_OK)
@@ -189,8 +224,8 @@ static bool key_matches(const struct slice der, EVP_PKEY *key)
 }
 
 struct trial {
-    const char *file;     /* the certificate to install */
-    const char *key_name; /* in the profile */
+    const char *file; /* the certificate to install */
+    const char *key;  /* a path or a URI */
     enum tls_use use;
 };
 
@@ -200,21 +235,20 @@ static bool certificate_holds(struct cli *c, const struct tls_trust *trust,
 {
     const char *own = c->profile.agency != NULL ? c->profile.agency : c->profile.auditor;
     enum tls_role role = c->profile.agency != NULL ? TLS_AGENCY : TLS_AUDITOR;
-    const char *key_path = profile_path(&c->profile, t->key_name, c->arena);
     struct tls_identity who = {0};
     EVP_PKEY *key = NULL;
     uint8_t *der = NULL;
     size_t len = 0;
     char why[512] = "";
     enum liaison_code code =
-        key_path != NULL ? tls_load_key(key_path, &key, why, sizeof why) : LIAISON_MEMORY;
+        t->key != NULL ? tls_load_key(t->key, &key, why, sizeof why) : LIAISON_MEMORY;
 
     if (code == LIAISON_OK)
         code = tls_load_certificate(t->file, &der, &len, why, sizeof why);
     if (code == LIAISON_OK && !key_matches(slice(der, len), key)) {
         code = LIAISON_CERTIFICATE;
         snprintf(why, sizeof why, "%s was not made for %s; it belongs to another key",
-                 t->file, key_path);
+                 t->file, t->key);
     }
     if (code == LIAISON_OK)
         code = tls_check_der(trust, slice(der, len), t->use, (int64_t)time(NULL), &who,
@@ -255,6 +289,11 @@ static bool put_copy(struct cli *c, const char *from, const char *name, int *sta
     return false;
 }
 
+static const char *key_of(struct cli *c, const char *uri, const char *file)
+{
+    return uri != NULL ? uri : profile_path(&c->profile, file, c->arena);
+}
+
 static int install(struct cli *c, const char *dir, int argc, char **argv)
 {
     char why[1024] = "";
@@ -271,8 +310,10 @@ static int install(struct cli *c, const char *dir, int argc, char **argv)
                         "enrol --install wants sign.crt %sca.crt crl.pem, in this order",
                         agency ? "seal.crt " : "");
     const char *ca = argv[argc - 2], *crl = argv[argc - 1];
-    const struct trial sign = {argv[0], "sign.key", TLS_USE_SIGN},
-                       seal = {argv[1], "seal.key", TLS_USE_SEAL};
+    const struct trial sign = {argv[0], key_of(c, c->profile.sign_key, "sign.key"),
+                               TLS_USE_SIGN},
+                       seal = {argv[1], key_of(c, c->profile.seal_key, "seal.key"),
+                               TLS_USE_SEAL};
 
     code = tls_trust_load(c->profile.network, ca, crl, (int64_t)time(NULL), &trust, why,
                           sizeof why);

@@ -2,9 +2,9 @@
 /* A profile: the directory that says who we are and holds our keys.
  *
  *     profile.json                {"network", "broker", "agency" | "auditor", "broker_name"?,
- *                                 "officer"?, "purpose"?, "basis"?}
- *     sign.key sign.crt           PEM; the key readable by its owner only
- *     seal.key seal.crt           the same; agencies only
+ *                                 "officer"?, "purpose"?, "basis"?, "sign_key"?, "seal_key"?}
+ *     sign.key sign.crt           PEM; the key readable by its owner only, or in a token, if "sign_key" is its URI
+ *     seal.key seal.crt           the same, "seal_key"; agencies only
  *     ca.crt crl.pem              root and issuing certificates; one revocation list per CA
  *     log.policy                  whose checkpoints of the broker's log are believed (C2SP tlog-policy); without it
  *                                 nothing is verified and no receipt comes
@@ -19,7 +19,7 @@
 struct profile {
     const char *dir;
     const char *network, *broker, *broker_name, *agency, *auditor, *officer, *purpose,
-        *basis; /* NULL: not said */
+        *basis, *sign_key, *seal_key; /* NULL: not said */
 };
 
 /* The directory to use: `chosen` if it is not NULL, else $LIAISON_PROFILE, else ~/.config/liaison/default. Lives in
