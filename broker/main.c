@@ -303,7 +303,7 @@ static int confine_files(const struct broker *b, bool store)
         {SANDBOX_FILE, c->crl},
         {SANDBOX_FILE, c->certificate},
         {SANDBOX_FILE, tls_key_in_token(c->key) ? NULL : c->key},
-        {SANDBOX_WORK, c->pkcs11},
+        {SANDBOX_READ, c->pkcs11},
         {SANDBOX_FILE, c->rules_file},
         {SANDBOX_FILE, b->settings},
         {SANDBOX_FOLDER, c->directory},
@@ -324,6 +324,19 @@ static void confine(const struct broker *b)
     else
         log_warn("sandbox.part", "landlock=%d seccomp=%s what=\"%s\"", files,
                  calls ? "on" : "off", "this kernel or container gives us no more");
+}
+
+/* A token that the sandbox shuts out would answer nobody, and say so to nobody either. */
+static enum liaison_code try_key(const struct broker *b, char *why, size_t why_len)
+{
+    if (tls_context_signs(b->context))
+        return LIAISON_OK;
+    snprintf(why, why_len, "%s: the token does not sign%s", b->conf.key,
+             b->conf.sandbox && sandbox_fits()
+                 ? " inside the sandbox; if it keeps files, name their folder with the "
+                   "setting pkcs11"
+                 : "");
+    return LIAISON_CONFIG;
 }
 
 /* ------------------------------------------------------------ threads */
@@ -504,6 +517,8 @@ static enum liaison_code start(struct broker *b, char *why, size_t why_len)
     else
         log_warn("sandbox.off", "why=\"%s\"",
                  sandbox_fits() ? "the settings say so" : "built with a sanitizer");
+    if ((code = try_key(b, why, why_len)) != LIAISON_OK)
+        return code;
     code = start_threads(b, why, why_len);
     return code == LIAISON_OK ? open_page(b, why, why_len) : code;
 }

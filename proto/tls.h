@@ -86,6 +86,9 @@ MUST_CHECK
 enum liaison_code tls_context(struct tls_trust *t, enum tls_side side, const char *certificate_file, const char *key_file,
                               SSL_CTX **out, char *why, size_t why_len);
 
+/* True if the private key of a context signs now: one in a token may be out of reach. */
+bool tls_context_signs(const SSL_CTX *ctx);
+
 /* Whose certificate the peer showed. Borrows from ssl. NULL before the handshake is done. */
 const struct tls_identity *tls_peer(const SSL *ssl);
 
