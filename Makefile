@@ -99,7 +99,7 @@ fault-seeded: ; tests/fault/cases-seeded
 fuzzers: $(FUZZERS)
 lint: ; cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 	    --suppress=missingIncludeSystem -I. -I$(OUT) broker client proto
-valgrind: all $(OUT)/tests/unit/test_seal $(OUT)/tests/unit/test_lib ; @FULL=1 OUT=$(OUT) tests/e2e/52-valgrind
+valgrind: all $(addprefix $(OUT)/tests/unit/,test_seal test_lib test_flags) ; @FULL=1 OUT=$(OUT) tests/e2e/52-valgrind
 layers: ; @tests/layers
 deps: ; @tests/deps $(DEBS)
 testdeps: ; @tests/deps $(DEBS) $(TESTDEBS)

@@ -10,5 +10,8 @@ int erase_command(int argc, char *const *argv);
 /* clock confirm [-c FILE] */
 int clock_command(int argc, char *const *argv);
 
+/* reload [--wait] [--json] [-c FILE | --control SOCKET] */
+int reload_command(int argc, char *const *argv);
+
 /* backup [-c FILE] [--json] DIR */
 int backup_command(int argc, char *const *argv);

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "broker/broker.h"
 #include "broker/ops/log.h"
 #include "proto/err.h"
 
@@ -123,17 +124,33 @@ static void run_clock(void *arg, struct control *control, uint64_t ticket, char 
     control_end(control, ticket, LIAISON_CLOSED, "the broker is ending");
 }
 
+/* ------------------------------------------------------------ reload */
+
+static void run_reload(void *arg, struct control *control, uint64_t ticket, char *words)
+{
+    struct operate *o = arg;
+    bool wait = strcmp(words, "wait") == 0;
+
+    if (words[0] != '\0' && !wait)
+        control_end(control, ticket, LIAISON_USAGE,
+                    "reload: \"reload\" or \"reload wait\" is wanted");
+    else
+        reload_ask(o->broker, ticket, wait);
+}
+
 /* ------------------------------------------------------------ all of them */
 
 static const struct control_command COMMANDS[] = {
     {"erase", run_erase},
     {"clock", run_clock},
+    {"reload", run_reload},
 };
 
-enum liaison_code operate_open(struct operate *o, const char *path, char *why,
+enum liaison_code operate_open(struct operate *o, struct broker *b, char *why,
                                size_t why_len)
 {
-    return control_open(path, COMMANDS, sizeof COMMANDS / sizeof *COMMANDS, o,
+    o->broker = b;
+    return control_open(b->conf.control, COMMANDS, sizeof COMMANDS / sizeof *COMMANDS, o,
                         &o->control, why, why_len);
 }
 

@@ -4,16 +4,19 @@
 #include "broker/core/call.h"
 #include "broker/ops/control.h"
 
+struct broker;
+
 enum { OPERATE_ERASE_MIN_DIGITS = 8 }; /* of an id that is not given whole */
 
 struct operate {
     struct control *control; /* NULL: the settings name none */
     void *core;              /* main's pair with it */
+    struct broker *broker;
 };
 
-/* Opens the socket. On error `why` is a sentence. Errors: those of control_open. */
+/* Opens the socket that the broker's settings name. On error `why` is a sentence. Errors: those of control_open. */
 MUST_CHECK
-enum liaison_code operate_open(struct operate *o, const char *path, char *why, size_t why_len);
+enum liaison_code operate_open(struct operate *o, struct broker *b, char *why, size_t why_len);
 
 /* The core's answer to a call that a command has sent it. Takes the call. */
 void operate_answer(struct operate *o, struct call *c);

@@ -53,28 +53,28 @@ static bool skip_role(struct slice *rest, enum tls_role *role)
     return false;
 }
 
-/* "approver" is no agency's: it may only stand between an agency's path and one person's name. Cuts both off. */
-static bool cut_approver(char *path, enum tls_role *role)
+/* "approver" is no agency's: it may only stand between an agency's path and one word. Cuts both off. */
+static bool cut_approver(char *path, enum tls_role *role, const char **word)
 {
     char *at = strstr(path, "/approver/");
     if (at == NULL)
         return strncmp(path, "approver/", 9) != 0 && strcmp(path, "approver") != 0 &&
                (strlen(path) < 9 || strcmp(path + strlen(path) - 9, "/approver") != 0);
-    if (strncmp(path, "approver/", 9) == 0 || !id_name(at + 10) ||
-        strchr(at + 10, '/') != NULL)
+    if (strncmp(path, "approver/", 9) == 0 || !id_word(at + 10))
         return false;
     *at = '\0';
+    *word = at + 10;
     *role = TLS_APPROVER;
     return true;
 }
 
-bool tls_parse_uri(struct slice uri, const char *network, enum tls_role *role,
-                   char name[ID_NAME_MAX + 1])
+bool tls_parse_uri(struct slice uri, const char *network, struct tls_identity *who)
 {
     enum { PATH_MAX_BYTES = ID_NAME_MAX + sizeof "/approver/" + ID_NAME_MAX };
     char path[PATH_MAX_BYTES + 1], whole[LABEL_MAX + 1 + PATH_MAX_BYTES + 1];
     struct slice rest = uri, label = {0};
     enum tls_role found = TLS_AGENCY;
+    const char *word = "";
     /* From here on it is text: a NUL anywhere would end a name before its bytes end. */
     if (uri.n == 0 || memchr(uri.p, '\0', uri.n) != NULL)
         return false;
@@ -85,14 +85,15 @@ bool tls_parse_uri(struct slice uri, const char *network, enum tls_role *role,
         return false;
     memcpy(path, rest.p, rest.n);
     path[rest.n] = '\0';
-    if (found == TLS_AGENCY && !cut_approver(path, &found))
+    if (found == TLS_AGENCY && !cut_approver(path, &found, &word))
         return false;
     (void)snprintf(whole, sizeof whole, "%.*s/%s", (int)label.n, (const char *)label.p,
                    path);
     if (!id_name(whole))
         return false;
-    *role = found;
-    memcpy(name, whole, strlen(whole) + 1); /* id_name: it fits */
+    who->role = found;
+    memcpy(who->name, whole, strlen(whole) + 1);    /* id_name: it fits */
+    memcpy(who->role_name, word, strlen(word) + 1); /* so does a word */
     return true;
 }
 
@@ -202,7 +203,7 @@ static enum liaison_code check_name(const struct tls_trust *t, X509 *leaf,
     if (uri.p == NULL)
         code = tls_say(LIAISON_IDENTITY, why, why_len,
                        "the certificate must have exactly one name, a URI");
-    else if (!tls_parse_uri(uri, t->network, &who->role, who->name))
+    else if (!tls_parse_uri(uri, t->network, who))
         code = tls_say(LIAISON_IDENTITY, why, why_len,
                        "the certificate's URI is no member's name in network %s",
                        t->network);

@@ -23,7 +23,8 @@ enum tls_role { TLS_AGENCY, TLS_AUDITOR, TLS_BROKER, TLS_APPROVER };
 /* What a checked certificate says. */
 struct tls_identity {
     enum tls_role role;
-    char name[ID_NAME_MAX + 1]; /* "fr/lyon/probation": registrar's label, then the path */
+    char name[ID_NAME_MAX + 1]; /* "fr/lyon/probation": registrar's label, then the path; an approver's is its agency's */
+    char role_name[ID_WORD_MAX + 1]; /* an approver's: the word that `approval by` of a rule asks for; else empty */
     uint8_t certificate[32];    /* SHA-256 of its DER */
     int64_t not_after_unix;     /* earliest end in its chain */
 };
@@ -40,6 +41,7 @@ enum liaison_code tls_trust_load(const char *network, const char *ca_file, const
                                  struct tls_trust **out, char *why, size_t why_len);
 struct tls_trust *tls_trust_share(struct tls_trust *t); /* one more reference; any thread */
 void tls_trust_free(struct tls_trust *t);               /* one less; NULL is harmless; any thread */
+bool tls_trust_alone(const struct tls_trust *t);        /* true if the caller's is the only reference */
 
 /* LIAISON_OK if no CRL of `fresh` is older, by its number (without numbers by its date), than the one that `t` has of the same CA:
  * a list that was replaced may lack whom the newer one revokes. On error `why` is a sentence. Errors: LIAISON_CRL. */
@@ -69,9 +71,10 @@ enum liaison_code tls_check_der(const struct tls_trust *t, struct slice der, enu
                                 struct tls_identity *out, char *why, size_t why_len);
 
 /* Parses a SAN URI under `network`: "spiffe://fr.practicies.example/agency/lyon/probation" -> TLS_AGENCY,
- * "fr/lyon/probation". An approver's name is its agency's; "/approver/NAME" is left out. False if it is not exactly of that form. */
+ * "fr/lyon/probation"; with "/approver/dpo" behind it TLS_APPROVER of the same name, role_name "dpo". Sets role, name and role_name
+ * of *who and nothing else. False, and nothing is set, if it is not exactly of that form. */
 MUST_CHECK
-bool tls_parse_uri(struct slice uri, const char *network, enum tls_role *role, char name[ID_NAME_MAX + 1]);
+bool tls_parse_uri(struct slice uri, const char *network, struct tls_identity *who);
 
 enum tls_side { TLS_SERVER_SIDE, TLS_CLIENT_SIDE };
 

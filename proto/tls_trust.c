@@ -331,6 +331,11 @@ struct tls_trust *tls_trust_share(struct tls_trust *t)
     return t;
 }
 
+bool tls_trust_alone(const struct tls_trust *t)
+{
+    return atomic_load_explicit(&t->references, memory_order_acquire) == 1;
+}
+
 void tls_trust_free(struct tls_trust *t)
 {
     if (t == NULL ||

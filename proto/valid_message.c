@@ -117,11 +117,6 @@ static enum liaison_code supported(const Liaison__V1__Envelope *e, const char **
         *why = "envelope.type: information and query are not supported by this version";
         return LIAISON_UNSUPPORTED;
     }
-    if (e->version != 1) {
-        *why =
-            "envelope.version: sealing a referral again is not supported by this version";
-        return LIAISON_UNSUPPORTED;
-    }
     if (e->offer.len != 0) {
         *why = "envelope.offer: offers are not supported by this version";
         return LIAISON_UNSUPPORTED;
@@ -155,8 +150,8 @@ enum liaison_code valid_envelope(const Liaison__V1__Envelope *e, const char **wh
         *why = "envelope.case_id: 16 bytes are wanted";
         return LIAISON_FIELD;
     }
-    if (e->created_unix_ms == 0) {
-        *why = "envelope.created_unix_ms: a time is wanted";
+    if (e->version == 0 || e->created_unix_ms == 0) {
+        *why = "envelope: version and created_unix_ms are wanted";
         return LIAISON_FIELD;
     }
     if ((e->urgency == LIAISON__V1__URGENCY__URGENCY_DATE) != (e->due_unix_ms != 0)) {
@@ -196,6 +191,10 @@ enum liaison_code valid_action(const Liaison__V1__Action *a, const char **why)
     }
     if (a->expected_version == 0 || a->created_unix_ms == 0) {
         *why = "action: expected_version and created_unix_ms are wanted";
+        return LIAISON_FIELD;
+    }
+    if (a->move == LIAISON__V1__MOVE__MOVE_PERMIT ? !id_name(a->to) : a->to[0] != '\0') {
+        *why = "action.to: an agency's name is wanted with permit, and nothing else";
         return LIAISON_FIELD;
     }
     if (!digests_ok(a->digests, a->n_digests, why))

@@ -41,6 +41,12 @@ struct conf_limits {
     uint64_t page;                 /* rows of one page */
 };
 
+/* A file, or a folder and all that is in it. */
+struct conf_read {
+    const char *path;
+    bool folder;
+};
+
 /* Paths are as written, made relative to the file that names them. All texts live as long as the struct's arena. */
 struct conf {
     struct arena *arena;
@@ -57,21 +63,31 @@ struct conf {
     const char *witnesses;                 /* the policy's file; NULL: nobody witnesses this log */
     const char *control;                   /* the operators' socket; NULL: none */
     const char *rules_file; /* NULL: the rules stand in the settings file */
+    const struct conf_read *rules_files; /* what `include` names, which a reload reads again, beside rules_file */
+    size_t n_rules_files;
     const char *user;       /* NULL: stay who we are */
     enum log_level log;
     unsigned gates;
     const char *metrics; /* NULL: no page */
     bool sandbox;
     struct conf_limits limits;
+    uint8_t sha256[32]; /* of the settings file's bytes */
     struct rules *rules; /* one reference */
 };
 
 /* Reads a settings file and the rules that it names or holds.
  *
- * After LIAISON_OK *out is whole and conf_free() is due. Otherwise *out is untouched and `errors` has been told everything.
+ * After LIAISON_OK *out is whole and conf_free() is due; `errors` may have been told warnings. Otherwise *out is untouched and
+ * `errors` has been told everything.
  * Errors: LIAISON_FILE (it cannot be read), LIAISON_CONFIG (its text is wrong), LIAISON_MEMORY. */
 MUST_CHECK
 enum liaison_code conf_load(const char *path, struct conf *out, FILE *errors);
+
+/* Finds the operators' socket that a settings file names, whatever else is wrong with the file, so that the broker that runs can be
+ * asked to judge it. Gives: *out, to be released with free(). Errors: LIAISON_FILE, LIAISON_CONFIG (it names none, or nothing of
+ * it can be read), LIAISON_MEMORY. */
+MUST_CHECK
+enum liaison_code conf_find_control(const char *path, char **out);
 
 /* Releases all of it and drops the reference to the rules. Harmless on a zeroed struct. */
 void conf_free(struct conf *c);
@@ -90,11 +106,17 @@ enum liaison_code conf_load_any_rules(const char *path, struct rules **out, FILE
 MUST_CHECK
 enum liaison_code conf_check(const char *path, FILE *out, FILE *errors);
 
-/* Judges a text as a rules file called `name`. For tests and fuzzers.
+/* Judges a text as a rules file called `name`; it may not include others. For tests and fuzzers.
  * Gives: *out, one reference. Errors: LIAISON_CONFIG, LIAISON_MEMORY. */
 MUST_CHECK
 enum liaison_code conf_read_rules(const char *name, struct slice text, struct rules **out,
                                   FILE *errors);
+
+/* Reads a set again from its kept text: rules_text() of what was read from files, as the store keeps it. Only what a
+ * decision needs is judged: no test, nothing about rules that never match. Settings and `include` in it are skipped.
+ * Gives: *out, one reference. Errors: LIAISON_CONFIG, LIAISON_MEMORY. Source: PROTOCOL.md, "Rules". */
+MUST_CHECK
+enum liaison_code conf_read_kept(struct slice text, struct rules **out, FILE *errors);
 
 /* Prints commented settings and commented rules to start from, as one file that passes `liaisond check`. */
 void conf_print_template(FILE *out);

@@ -1,123 +1,39 @@
 /* From files to settings and rules, with everything that is wrong said at once. */
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <openssl/sha.h>
+#include <stdlib.h>
 
 #include "broker/conf/conf.h"
 #include "broker/conf/names.h"
 #include "broker/conf/settings.h"
-#include "proto/valid.h"
+#include "broker/conf/sources.h"
 
-/* One run over a file and the one it names. */
+/* One run over a file and those that it names. */
 struct run {
     struct arena *arena;
     struct tree tree;
-    struct conf_source sources[2];
-    size_t n_sources;
-    bool rules_alone; /* the file holds no setting and need not */
-    bool unreadable;
+    struct sources sources;
+    const struct conf_source *first; /* read */
+    const struct conf_source *rules; /* the file that the rules begin in */
+    bool rules_alone;                /* the file holds no setting and need not */
     struct conf conf;
 };
 
-/* ---------------------------------------------------------------- reading */
-
-/* Reads all of an open file. NULL: errno says why; EFBIG past CONF_FILE_MAX. */
-static uint8_t *read_all(int fd, struct arena *a, size_t *n)
-{
-    struct stat st;
-
-    if (fstat(fd, &st) != 0)
-        return NULL;
-    errno = S_ISDIR(st.st_mode) ? EISDIR : S_ISREG(st.st_mode) ? 0 : EINVAL;
-    if (errno != 0)
-        return NULL;
-    size_t room = st.st_size < CONF_FILE_MAX ? (size_t)st.st_size + 1 : CONF_FILE_MAX + 1;
-    uint8_t *text = arena_alloc(a, room);
-
-    errno = ENOMEM;
-    for (*n = 0; text != NULL && *n < room;) {
-        ssize_t got = read(fd, text + *n, room - *n);
-
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return NULL;
-        if (got == 0)
-            return text;
-        *n += (size_t)got;
-    }
-    errno =
-        text != NULL ? EFBIG : ENOMEM; /* larger than allowed, or it grew as we read */
-    return NULL;
-}
-
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash != NULL ? slash + 1 : path;
-}
-
-static struct conf_source *add_source(struct run *run, const char *name,
-                                      struct slice text)
-{
-    struct conf_source *s = &run->sources[run->n_sources];
-
-    *s = (struct conf_source){name, base_name(name), text, (unsigned)run->n_sources};
-    run->n_sources++;
-    return s;
-}
-
-/* Says in which line a text stops being UTF-8 without NUL; such text is not looked at further. */
-static bool check_text(struct run *run, const struct conf_source *s)
-{
-    const uint8_t *p = s->text.p, *end = s->text.p + s->text.n;
-
-    for (uint32_t line = 1; p < end; line++) {
-        const uint8_t *stop = memchr(p, '\n', (size_t)(end - p));
-        size_t n = (size_t)((stop != NULL ? stop : end) - p);
-
-        if (!valid_utf8(slice(p, n))) {
-            report_error(run->tree.report,
-                         (struct place){s, line, (uint32_t)(p - s->text.p)},
-                         "this line is not UTF-8 text");
-            return false;
-        }
-        p += n + 1;
-    }
-    return true;
-}
-
-/* Reads a file as the next source. `named_at` is where its name stands, if it stands in a file. */
-static struct conf_source *read_source(struct run *run, const char *path,
-                                       struct place named_at)
-{
-    size_t n = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC |
-                            O_NONBLOCK); /* a FIFO is refused, not waited for */
-    uint8_t *text = fd >= 0 ? read_all(fd, run->arena, &n) : NULL;
-    int error = errno;
-
-    if (fd >= 0)
-        close(fd);
-    if (text != NULL) {
-        struct conf_source *s = add_source(run, path, slice(text, n));
-
-        return check_text(run, s) ? s : NULL;
-    }
-    run->unreadable = true;
-    report_error(run->tree.report, named_at, "cannot read %s: %s", path,
-                 error == EINVAL ? "Not a regular file" : strerror(error));
-    return NULL;
-}
+/* What a run takes for rules. */
+enum origin {
+    FROM_SETTINGS, /* a settings file with what it names */
+    FROM_ANY,      /* that, or a rules file */
+    FROM_TEXT,     /* a text, which names nothing */
+    FROM_KEPT,     /* the kept text of a set */
+};
 
 /* ---------------------------------------------------------------- judging */
 
 static bool has_rules(const struct tree *t)
 {
     return t->network.s != NULL || t->keep.s != NULL ||
-           t->n_agencies + t->n_groups + t->n_auditors + t->n_rules > 0;
+           t->n_agencies + t->n_groups + t->n_auditors + t->n_rules + t->n_tests +
+                   t->certificates.n + t->includes.n >
+               0;
 }
 
 static struct place rules_setting(const struct tree *t)
@@ -134,49 +50,87 @@ static bool read_rules(struct run *run, bool here)
     struct tree *t = &run->tree;
 
     if (run->conf.rules_file != NULL) {
-        struct conf_source *s = read_source(run, run->conf.rules_file, rules_setting(t));
+        const struct conf_source *s =
+            sources_read(&run->sources, run->conf.rules_file, NULL, rules_setting(t));
 
-        if (s != NULL)
-            tree_read(t, s, false);
-        return s != NULL;
+        if (s == NULL)
+            return false;
+        run->rules = s;
+        tree_read(t, s, false);
+        return true;
     }
     if (here || run->rules_alone)
         return true;
     if (!t->lost_setting && rules_setting(t).file == NULL)
-        report_error(t->report, (struct place){.file = &run->sources[0]},
+        report_error(t->report, (struct place){.file = run->first},
                      "there are no rules; expected rules \"FILE\", or network, agency, "
                      "allow and so on in this file");
     return false;
 }
 
-static void judge(struct run *run)
+static void refuse_includes(struct tree *t)
+{
+    for (size_t i = 0; i < t->includes.n; i++)
+        report_error(t->report, t->includes.list[i].at,
+                     "this text is no file and cannot include one");
+}
+
+static void judge(struct run *run, enum origin source)
 {
     struct tree *t = &run->tree;
     bool here = has_rules(t); /* before the rules file adds to it */
-    struct slice texts[2];
-    size_t n = 0;
+    size_t n;
 
-    if (!run->rules_alone)
-        settings_take(t, &run->sources[0], &run->conf);
+    if (source < FROM_TEXT && !run->rules_alone)
+        settings_take(t, run->first, &run->conf);
     bool whole = read_rules(run, here);
 
     if (!whole && !here)
         return;
-    if (!whole)
+    if (source < FROM_TEXT)
+        sources_include(&run->sources);
+    else if (source == FROM_TEXT)
+        refuse_includes(t);
+    if (!whole || t->lost_include)
         t->lost_agency = t->lost_group = t->lost_rule = t->lost_network = true;
-    names_check(t, &run->sources[run->n_sources - 1]);
+    names_check(t, run->rules);
     if (report_no_memory(t->report))
         return;
-    if (here || run->n_sources == 1)
-        texts[n++] = run->sources[0].text;
-    if (run->n_sources == 2)
-        texts[n++] = run->sources[1].text;
-    run->conf.rules = names_build(t, texts, n);
+    const struct slice *texts =
+        sources_texts(&run->sources, here || run->rules == run->first, &n);
+
+    if (texts != NULL)
+        run->conf.rules = names_build(t, texts, n);
 }
 
-/* Reads and judges `path`, or `text` under its name. `alone_too`: a file without settings is a rules file. */
+/* Reads what `path` names, or `text` under its name, into the tree. False: it could not be read, and that is reported. */
+static bool read_first(struct run *run, const char *path, const struct slice *text,
+                       enum origin source)
+{
+    struct report *r = run->tree.report;
+    size_t most = source == FROM_KEPT ? SOURCES_BYTES_MAX : CONF_FILE_MAX;
+
+    if (text != NULL && text->n > most) {
+        report_error(r, (struct place){0}, "%s is too large; expected at most %zu bytes",
+                     path, most);
+        return false;
+    }
+    if (source == FROM_KEPT) {
+        run->tree.kept = true;
+        return sources_read_kept(&run->sources, *text);
+    }
+    const struct conf_source *s =
+        text != NULL ? sources_add(&run->sources, path, NULL, *text)
+                     : sources_read(&run->sources, path, NULL, (struct place){0});
+
+    if (s != NULL)
+        tree_read(&run->tree, s, text == NULL);
+    return s != NULL;
+}
+
 static enum liaison_code run_file(struct run *run, const char *path,
-                                  const struct slice *text, bool alone_too, FILE *errors)
+                                  const struct slice *text, enum origin source,
+                                  FILE *errors)
 {
     *run = (struct run){.arena = arena_new()};
     if (run->arena == NULL || (run->tree.report = report_new(run->arena)) == NULL) {
@@ -184,26 +138,19 @@ static enum liaison_code run_file(struct run *run, const char *path,
         return LIAISON_MEMORY;
     }
     run->tree.arena = run->arena;
-    struct conf_source *s = NULL;
-
-    if (text == NULL)
-        s = read_source(run, path, (struct place){0});
-    else if (text->n > CONF_FILE_MAX)
-        report_error(run->tree.report, (struct place){0},
-                     "%s is too large; expected at most %d bytes", path, CONF_FILE_MAX);
-    else if (!check_text(run, s = add_source(run, path, *text)))
-        s = NULL;
-    if (s != NULL) {
-        tree_read(&run->tree, s, text == NULL);
-        run->rules_alone = text != NULL ||
-                           (alone_too && run->tree.n_set == 0 && !run->tree.lost_setting);
-        judge(run);
+    run->sources.tree = &run->tree;
+    if (read_first(run, path, text, source)) {
+        run->first = run->rules = &run->sources.list[0]->source;
+        run->rules_alone =
+            source >= FROM_TEXT ||
+            (source == FROM_ANY && run->tree.n_set == 0 && !run->tree.lost_setting);
+        judge(run, source);
     }
     report_print(run->tree.report, errors);
     if (report_no_memory(run->tree.report))
         return LIAISON_MEMORY;
     if (report_count(run->tree.report) > 0)
-        return run->unreadable ? LIAISON_FILE : LIAISON_CONFIG;
+        return run->sources.unreadable ? LIAISON_FILE : LIAISON_CONFIG;
     return run->conf.rules != NULL ? LIAISON_OK : LIAISON_INTERNAL;
 }
 
@@ -218,15 +165,37 @@ static void run_free(struct run *run)
 enum liaison_code conf_load(const char *path, struct conf *out, FILE *errors)
 {
     struct run run;
-    enum liaison_code code = run_file(&run, path, NULL, false, errors);
+    enum liaison_code code = run_file(&run, path, NULL, FROM_SETTINGS, errors);
 
     if (code != LIAISON_OK) {
         run_free(&run);
         return code;
     }
+    run.conf.rules_files = run.sources.read_again;
+    run.conf.n_rules_files = run.sources.n_read_again;
     run.conf.arena = run.arena; /* handed over, texts and all */
+    SHA256(run.first->text.p, run.first->text.n, run.conf.sha256);
     *out = run.conf;
     return LIAISON_OK;
+}
+
+enum liaison_code conf_find_control(const char *path, char **out)
+{
+    struct run run;
+    FILE *nowhere = fopen("/dev/null", "we");
+    enum liaison_code code = nowhere == NULL
+                                 ? LIAISON_FILE
+                                 : run_file(&run, path, NULL, FROM_SETTINGS, nowhere);
+
+    if (nowhere == NULL)
+        return code;
+    fclose(nowhere);
+    if (run.conf.control != NULL)
+        code = (*out = strdup(run.conf.control)) == NULL ? LIAISON_MEMORY : LIAISON_OK;
+    else if (code == LIAISON_OK)
+        code = LIAISON_CONFIG;
+    run_free(&run);
+    return code;
 }
 
 void conf_free(struct conf *c)
@@ -249,14 +218,14 @@ enum liaison_code conf_load_rules(const char *path, struct rules **out, FILE *er
 {
     struct run run;
 
-    return take_rules(&run, run_file(&run, path, NULL, false, errors), out);
+    return take_rules(&run, run_file(&run, path, NULL, FROM_SETTINGS, errors), out);
 }
 
 enum liaison_code conf_load_any_rules(const char *path, struct rules **out, FILE *errors)
 {
     struct run run;
 
-    return take_rules(&run, run_file(&run, path, NULL, true, errors), out);
+    return take_rules(&run, run_file(&run, path, NULL, FROM_ANY, errors), out);
 }
 
 enum liaison_code conf_read_rules(const char *name, struct slice text, struct rules **out,
@@ -264,7 +233,15 @@ enum liaison_code conf_read_rules(const char *name, struct slice text, struct ru
 {
     struct run run;
 
-    return take_rules(&run, run_file(&run, name, &text, true, errors), out);
+    return take_rules(&run, run_file(&run, name, &text, FROM_TEXT, errors), out);
+}
+
+enum liaison_code conf_read_kept(struct slice text, struct rules **out, FILE *errors)
+{
+    struct run run;
+
+    return take_rules(&run, run_file(&run, "the kept rules", &text, FROM_KEPT, errors),
+                      out);
 }
 
 static void print_rules(const struct run *run, FILE *out)
@@ -274,8 +251,8 @@ static void print_rules(const struct run *run, FILE *out)
 
     rules_set_id(run->conf.rules, id);
     fprintf(out, "%s: rules are right: network %s, %zu %s, %zu %s, %zu %s, set ",
-            run->sources[run->n_sources - 1].name, rules_network(run->conf.rules),
-            t->n_agencies, t->n_agencies == 1 ? "agency" : "agencies", t->n_auditors,
+            run->rules->name, rules_network(run->conf.rules), t->n_agencies,
+            t->n_agencies == 1 ? "agency" : "agencies", t->n_auditors,
             t->n_auditors == 1 ? "auditor" : "auditors", t->n_rules,
             t->n_rules == 1 ? "rule" : "rules");
     for (size_t i = 0; i < sizeof id; i++)
@@ -286,11 +263,11 @@ static void print_rules(const struct run *run, FILE *out)
 enum liaison_code conf_check(const char *path, FILE *out, FILE *errors)
 {
     struct run run;
-    enum liaison_code code = run_file(&run, path, NULL, true, errors);
+    enum liaison_code code = run_file(&run, path, NULL, FROM_ANY, errors);
 
     if (code == LIAISON_OK) {
         if (!run.rules_alone)
-            fprintf(out, "%s: settings are right\n", run.sources[0].name);
+            fprintf(out, "%s: settings are right\n", run.first->name);
         print_rules(&run, out);
     }
     run_free(&run);

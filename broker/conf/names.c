@@ -1,117 +1,13 @@
+/* Judges what a rules file declares: its network, its members, what they are to each other. */
 #include "broker/conf/names.h"
 
-#include <stdlib.h>
+#include <time.h>
 
-#include "broker/conf/suggest.h"
+#include "broker/conf/check.h"
 #include "broker/conf/units.h"
 
-enum { HINT_MAX = 300, NETWORK_MAX = 200, GROUPS_MAX = 4096, AUDITORS_MAX = 4096 };
-
-/* Everything declared, in order of names, to look up by halves. */
-struct index {
-    const struct text **list;
-    size_t n;
-};
-
-struct check {
-    struct tree *t;
-    struct index agencies, groups, kinds, areas;
-};
-
-/* ---------------------------------------------------------------- looking up */
-
-static int by_name(const void *x, const void *y)
-{
-    const struct text *a = *(const struct text *const *)x,
-                      *b = *(const struct text *const *)y;
-    int order = strcmp(a->s, b->s);
-
-    if (order != 0)
-        return order;
-    if (a->at.file != b->at.file)
-        return a->at.file->number < b->at.file->number ? -1 : 1;
-    return a->at.at < b->at.at ? -1 : a->at.at > b->at.at;
-}
-
-static void index_add(struct index *x, const struct text *t)
-{
-    if (t->s != NULL)
-        x->list[x->n++] = t;
-}
-
-static void index_sort(struct index *x)
-{
-    if (x->n > 0)
-        qsort(x->list, x->n, sizeof *x->list, by_name);
-}
-
-static const struct text *index_find(const struct index *x, const char *name)
-{
-    size_t low = 0, high = x->n;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (strcmp(x->list[middle]->s, name) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < x->n && strcmp(x->list[low]->s, name) == 0 ? x->list[low] : NULL;
-}
-
-static void index_make(const struct check *c, struct index *x, size_t n)
-{
-    x->list = arena_alloc(c->t->arena, n * sizeof *x->list);
-    if (x->list == NULL)
-        report_memory(c->t->report);
-}
-
-/* Reports every name that stands twice. */
-static void index_twice(const struct check *c, const struct index *x, const char *what)
-{
-    for (size_t i = 1; i < x->n; i++)
-        if (strcmp(x->list[i - 1]->s, x->list[i]->s) == 0)
-            report_error(c->t->report, x->list[i]->at,
-                         "%s %s is declared twice; the first is in %s:%u", what,
-                         x->list[i]->s, x->list[i - 1]->at.file->base,
-                         x->list[i - 1]->at.line);
-}
-
-static void unknown(const struct check *c, const struct index *x, const struct text *t,
-                    const char *what)
-{
-    char hint[HINT_MAX];
-    struct suggest s = suggest_for(t->s);
-
-    for (size_t i = 0; i < x->n; i++)
-        suggest_try(&s, x->list[i]->s);
-    report_error(c->t->report, t->at, "%s \"%s\"%s", what, t->s,
-                 suggest_text(&s, hint, sizeof hint));
-}
-
-/* ---------------------------------------------------------------- forms */
-
-static bool want_name(const struct check *c, const struct text *t, const char *what)
-{
-    if (id_name(t->s) && strcmp(t->s, "any") != 0)
-        return true;
-    report_error(c->t->report, t->at,
-                 "\"%s\" is no name for %s; expected 1 to 8 segments of a-z, 0-9 and "
-                 "'-', joined by '/'",
-                 t->s, what);
-    return false;
-}
-
-static bool want_word(const struct check *c, const struct text *t, const char *what)
-{
-    if (id_word(t->s))
-        return true;
-    report_error(c->t->report, t->at,
-                 "\"%s\" is no %s; expected at most %d of a-z, 0-9 and '-'", t->s, what,
-                 ID_WORD_MAX);
-    return false;
-}
+enum { NETWORK_MAX = 200, GROUPS_MAX = 4096, AUDITORS_MAX = 4096 };
+enum { TESTS_MAX = 65536, CERTIFICATES_MAX = 65536 };
 
 /* A host's name: words joined by dots. */
 static bool network_name(const char *s)
@@ -134,8 +30,6 @@ static bool network_name(const char *s)
 static void check_network(const struct check *c, const struct conf_source *source)
 {
     const struct text *network = &c->t->network, *keep = &c->t->keep;
-    struct rules_span span;
-
     if (network->s == NULL && !c->t->lost_network)
         report_error(c->t->report, (struct place){.file = source},
                      "no network is named; expected network \"NAME\"");
@@ -144,30 +38,94 @@ static void check_network(const struct check *c, const struct conf_source *sourc
                      "\"%s\" is no name for a network; expected words of a-z, 0-9 and "
                      "'-' joined by dots",
                      network->s);
-    if (keep->s != NULL && !units_span(keep->s, &span))
-        report_error(
-            c->t->report, keep->at,
-            "\"%s\" is no time to keep; expected a number and h, d, m or y, such as 2y",
-            keep->s);
+    if (keep->s != NULL)
+        want_span(c, keep, "time to keep");
 }
 
 /* ---------------------------------------------------------------- members */
 
+static bool has(const struct check *c, const struct tree_agency *a, enum clause kind,
+                const char *word, const char *form)
+{
+    if (tree_find(a->clauses, kind) != NULL)
+        return true;
+    if (!a->broken)
+        report_error(c->t->report, a->name.at, "agency %s has no %s; expected %s %s",
+                     a->name.s, word, word, form);
+    return false;
+}
+
+static bool not_oneself(const struct check *c, const struct tree_agency *a,
+                        const struct text *other, const char *what)
+{
+    if (strcmp(a->name.s, other->s) != 0)
+        return true;
+    report_error(c->t->report, other->at, "agency %s %s itself; expected another agency",
+                 a->name.s, what);
+    return false;
+}
+
+/* The agency's name is its first member, so whoever finds the name has the agency. */
+static const struct tree_agency *agency_of(const struct check *c, const char *name)
+{
+    return (const struct tree_agency *)index_find(&c->agencies, name);
+}
+
+/* The day from which on the agency is another one; false if it stays what it is, or its day cannot be read. */
+static bool merged_on(const struct tree_agency *a, int32_t *day)
+{
+    const struct tree_clause *merged = tree_find(a->clauses, CLAUSE_MERGED);
+
+    return merged != NULL && merged->values.words.n == 2 &&
+           units_date(merged->values.words.list[1].s, day);
+}
+
+/* Who takes over must still be there when it does. So the days of a chain rise, and no chain comes back to its start. */
+static bool check_merger(const struct check *c, const struct tree_agency *a)
+{
+    const struct tree_clause *merged = tree_find(a->clauses, CLAUSE_MERGED);
+
+    if (merged == NULL || merged->values.words.n != 2)
+        return merged == NULL;
+    const struct text *into = &merged->values.words.list[0];
+    int32_t mine, its;
+
+    if (!want_agency(c, into, NULL) || !not_oneself(c, a, into, "merges into") ||
+        !want_date(c, &merged->values.words.list[1], "date") || !merged_on(a, &mine))
+        return false;
+    const struct tree_agency *other = agency_of(c, into->s);
+
+    if (other == NULL || !merged_on(other, &its) || its > mine)
+        return true;
+    const struct tree_clause *gone = tree_find(other->clauses, CLAUSE_MERGED);
+
+    report_error(c->t->report, into->at,
+                 "%s is itself merged by then, into %s on %s; expected an agency that is "
+                 "still there on that day",
+                 into->s, gone->values.words.list[0].s, gone->values.words.list[1].s);
+    return false;
+}
+
 static void check_agency(const struct check *c, struct tree_agency *a)
 {
+    const struct tree_clause *supervisor = tree_find(a->clauses, CLAUSE_SUPERVISOR);
     bool good = want_name(c, &a->name, "an agency");
 
-    if (a->kind.s != NULL)
-        good = want_word(c, &a->kind, "kind") && good;
-    else if (!a->broken)
-        report_error(c->t->report, a->name.at,
-                     "agency %s has no kind; expected kind WORD", a->name.s);
-    if (a->area.s != NULL)
-        good = want_name(c, &a->area, "an area") && good;
-    else if (!a->broken)
-        report_error(c->t->report, a->name.at,
-                     "agency %s has no area; expected area NAME", a->name.s);
-    a->broken = a->broken || !good || a->kind.s == NULL || a->area.s == NULL;
+    good = has(c, a, CLAUSE_KIND, "kind", "WORD") && good;
+    good = has(c, a, CLAUSE_AREA, "area", "NAME") && good;
+    good = check_clauses(c, a->clauses) && good;
+    good = check_merger(c, a) && good;
+    for (size_t i = 0; supervisor != NULL && i < supervisor->values.words.n; i++)
+        good = not_oneself(c, a, &supervisor->values.words.list[i], "supervises") && good;
+    a->broken = a->broken || !good;
+}
+
+static void index_value(struct index *x, const struct tree_agency *a, enum clause kind)
+{
+    const struct tree_clause *c = tree_find(a->clauses, kind);
+
+    if (c != NULL && c->values.words.n > 0)
+        index_add(x, &c->values.words.list[0]);
 }
 
 static void check_agencies(struct check *c)
@@ -175,45 +133,22 @@ static void check_agencies(struct check *c)
     struct tree *t = c->t;
 
     for (size_t i = 0; i < t->n_agencies; i++) {
-        check_agency(c, &t->agencies[i]);
-        index_add(&c->agencies, &t->agencies[i].name);
-        index_add(&c->kinds, &t->agencies[i].kind);
-        index_add(&c->areas, &t->agencies[i].area);
-        t->lost_agency = t->lost_agency || t->agencies[i].broken;
+        const struct tree_agency *a = &t->agencies[i];
+
+        index_add(&c->agencies, &a->name);
+        index_value(&c->kinds, a, CLAUSE_KIND);
+        index_value(&c->areas, a, CLAUSE_AREA);
+        if (tree_find(a->clauses, CLAUSE_SUPERVISOR) == NULL && !a->broken)
+            c->unsupervised[c->n_unsupervised++] = a;
     }
     index_sort(&c->agencies);
     index_sort(&c->kinds);
     index_sort(&c->areas);
     index_twice(c, &c->agencies, "agency");
-}
-
-/* An element that stands twice in its set says that something else was meant. */
-static bool check_set(const struct check *c, const struct texts *set)
-{
-    struct index x = {.list = arena_alloc(c->t->arena, set->n * sizeof *x.list)};
-    size_t before = report_count(c->t->report);
-
-    if (x.list == NULL) {
-        report_memory(c->t->report);
-        return false;
-    }
-    for (size_t i = 0; i < set->n; i++)
-        index_add(&x, &set->list[i]);
-    index_sort(&x);
-    for (size_t i = 1; i < x.n; i++)
-        if (strcmp(x.list[i - 1]->s, x.list[i]->s) == 0)
-            report_error(c->t->report, x.list[i]->at, "\"%s\" stands twice in this set",
-                         x.list[i]->s);
-    return report_count(c->t->report) == before;
-}
-
-static bool check_known_agency(const struct check *c, const struct text *name)
-{
-    if (index_find(&c->agencies, name->s) != NULL)
-        return true;
-    if (!c->t->lost_agency)
-        unknown(c, &c->agencies, name, "no agency is named");
-    return false;
+    for (size_t i = 0; i < t->n_agencies; i++)
+        check_agency(c, &t->agencies[i]);
+    for (size_t i = 0; i < t->n_agencies; i++)
+        t->lost_agency = t->lost_agency || t->agencies[i].broken;
 }
 
 static void check_group(const struct check *c, struct tree_group *g)
@@ -221,7 +156,7 @@ static void check_group(const struct check *c, struct tree_group *g)
     bool good = want_word(c, &g->name, "name for a group") && check_set(c, &g->members);
 
     for (size_t i = 0; i < g->members.n; i++)
-        good = check_known_agency(c, &g->members.list[i]) && good;
+        good = want_agency(c, &g->members.list[i], NULL) && good;
     g->broken = g->broken || !good;
 }
 
@@ -258,162 +193,39 @@ static void check_auditors(const struct check *c)
         index_add(&x, &a->name);
         if (strcmp(a->area.s, "any") != 0 && want_name(c, &a->area, "an area") &&
             !t->lost_agency && !area_has_agency(c, a->area.s))
-            unknown(c, &c->areas, &a->area, "no agency lies in the area");
+            index_unknown(c, &c->areas, &a->area, "no agency lies in the area");
     }
     index_sort(&x);
     index_twice(c, &x, "auditor");
 }
 
-/* ---------------------------------------------------------------- rules */
+/* ---------------------------------------------------------------- certificates */
 
-/* The group's name is its first member, so whoever finds the name has the group. */
-static bool use_group(const struct check *c, const char *name)
+static bool digest_form(const char *s)
 {
-    struct tree_group *g = (struct tree_group *)index_find(&c->groups, name);
-
-    if (g != NULL)
-        g->used = true;
-    return g != NULL;
+    return strlen(s) == 64 && strspn(s, "0123456789abcdef") == 64;
 }
 
-static bool check_party(const struct check *c, const struct tree_party *p)
+static void check_certificates(const struct check *c)
 {
-    struct tree *t = c->t;
+    const struct texts *list = &c->t->certificates;
+    struct index x = {0};
 
-    switch (p->kind) {
-    case RULES_ANY:
-        return true;
-    case RULES_AGENCY:
-        return check_known_agency(c, &p->name);
-    case RULES_KIND:
-        if (index_find(&c->kinds, p->name.s) != NULL)
-            return true;
-        if (!t->lost_agency)
-            unknown(c, &c->kinds, &p->name, "no agency is of the kind");
-        return false;
-    case RULES_GROUP:
-        if (use_group(c, p->name.s))
-            return true;
-        if (!t->lost_group)
-            unknown(c, &c->groups, &p->name, "no group is named");
-        return false;
+    index_make(c, &x, list->n);
+    for (size_t i = 0; i < list->n && x.list != NULL; i++) {
+        if (!digest_form(list->list[i].s))
+            report_error(
+                c->t->report, list->list[i].at,
+                "\"%s\" names no certificate; expected the SHA-256 of its DER, 64 "
+                "digits of 0-9 and a-f",
+                list->list[i].s);
+        index_add(&x, &list->list[i]);
     }
-    return false;
+    index_sort(&x);
+    index_twice(c, &x, "certificate");
 }
 
-static bool same_party(const struct tree_party *a, const struct tree_party *b)
-{
-    return a->kind == b->kind &&
-           (a->kind == RULES_ANY || strcmp(a->name.s, b->name.s) == 0);
-}
-
-static int by_party(const void *x, const void *y)
-{
-    const struct tree_party *a = *(const struct tree_party *const *)x,
-                            *b = *(const struct tree_party *const *)y;
-    int order = (int)a->kind - (int)b->kind;
-
-    if (order == 0 && a->kind != RULES_ANY)
-        order = strcmp(a->name.s, b->name.s);
-    return order != 0 ? order : (a > b) - (a < b);
-}
-
-static bool check_parties(const struct check *c, const struct tree_parties *p)
-{
-    const struct tree_party **sorted = arena_alloc(c->t->arena, p->n * sizeof *sorted);
-    bool good = sorted != NULL;
-
-    if (sorted == NULL) {
-        report_memory(c->t->report);
-        return false;
-    }
-    for (size_t i = 0; i < p->n; i++) {
-        good = check_party(c, &p->list[i]) && good;
-        sorted[i] = &p->list[i];
-    }
-    if (p->n > 0)
-        qsort(sorted, p->n, sizeof *sorted, by_party);
-    for (size_t i = 1; i < p->n; i++)
-        if (same_party(sorted[i - 1], sorted[i])) {
-            report_error(c->t->report, sorted[i]->name.at,
-                         "\"%s\" stands twice in this set", sorted[i]->name.s);
-            good = false;
-        }
-    return good;
-}
-
-static bool check_words(const struct check *c, const struct tree_words *w,
-                        const char *what)
-{
-    bool good = check_set(c, &w->words);
-
-    for (size_t i = 0; i < w->words.n; i++)
-        good = want_word(c, &w->words.list[i], what) && good;
-    return good;
-}
-
-/* What only an allow can say; a deny neither grants nor obliges. */
-static bool check_deny(const struct check *c, const struct tree_rule *r)
-{
-    const struct {
-        const char *word;
-        struct place at;
-    } allows_only[] = {{"reveal", r->reveal.at},
-                       {"return", r->returns.at},
-                       {"max-size", r->max_size.at}};
-    bool good = true;
-
-    for (size_t i = 0; i < sizeof allows_only / sizeof *allows_only; i++)
-        if (allows_only[i].at.file != NULL) {
-            report_error(c->t->report, allows_only[i].at,
-                         "a deny cannot say \"%s\"; expected it in an allow",
-                         allows_only[i].word);
-            good = false;
-        }
-    return good;
-}
-
-static bool check_allow(const struct check *c, const struct tree_rule *r)
-{
-    if (r->purposes.at.file == NULL && !r->broken)
-        report_error(
-            c->t->report, r->at,
-            "this allow names no purpose; expected purpose { WORD, ... } or purpose any");
-    if (r->bases.at.file == NULL && !r->broken)
-        report_error(
-            c->t->report, r->at,
-            "this allow names no basis; expected basis { WORD, ... } or basis any");
-    return r->purposes.at.file != NULL && r->bases.at.file != NULL;
-}
-
-static bool check_size(const struct check *c, const struct text *size)
-{
-    uint64_t bytes;
-
-    if (size->s == NULL || (units_size(size->s, &bytes) && bytes > 0))
-        return true;
-    report_error(c->t->report, size->at,
-                 "\"%s\" is no size; expected a number of bytes, or one with K, M or G, "
-                 "such as 256K",
-                 size->s);
-    return false;
-}
-
-static void check_rule(const struct check *c, struct tree_rule *r)
-{
-    bool good = r->category.s == NULL || want_word(c, &r->category, "category");
-
-    good = check_parties(c, &r->from) && good;
-    good = check_parties(c, &r->to) && good;
-    good = check_words(c, &r->purposes, "purpose") && good;
-    good = check_words(c, &r->bases, "basis") && good;
-    good = check_words(c, &r->sections, "section") && good;
-    good = check_words(c, &r->returns, "section") && good;
-    good = check_size(c, &r->max_size) && good;
-    good = (r->deny ? check_deny(c, r) : check_allow(c, r)) && good;
-    r->broken = r->broken || !good;
-    c->t->lost_rule = c->t->lost_rule || r->broken;
-}
+/* ---------------------------------------------------------------- all of it */
 
 /* Rules that could not be read may have used it. */
 static void check_unused(const struct check *c)
@@ -438,7 +250,9 @@ static bool within_limits(const struct tree *t)
     } counts[] = {{"agencies", t->n_agencies, RULES_AGENCIES_MAX},
                   {"rules", t->n_rules, RULES_RULES_MAX},
                   {"groups", t->n_groups, GROUPS_MAX},
-                  {"auditors", t->n_auditors, AUDITORS_MAX}};
+                  {"auditors", t->n_auditors, AUDITORS_MAX},
+                  {"tests", t->n_tests, TESTS_MAX},
+                  {"denied certificates", t->certificates.n, CERTIFICATES_MAX}};
     bool good = true;
 
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
@@ -452,7 +266,7 @@ static bool within_limits(const struct tree *t)
 
 void names_check(struct tree *t, const struct conf_source *rules_source)
 {
-    struct check c = {.t = t};
+    struct check c = {.t = t, .today = rules_day((uint64_t)time(NULL))};
 
     if (!within_limits(t))
         return;
@@ -462,12 +276,18 @@ void names_check(struct tree *t, const struct conf_source *rules_source)
     index_make(&c, &c.kinds, t->n_agencies);
     index_make(&c, &c.areas, t->n_agencies);
     index_make(&c, &c.groups, t->n_groups);
+    c.unsupervised = arena_alloc(t->arena, t->n_agencies * sizeof *c.unsupervised);
+    if (c.unsupervised == NULL)
+        report_memory(t->report);
     if (report_no_memory(t->report))
         return;
     check_agencies(&c);
     check_groups(&c);
     check_auditors(&c);
-    for (size_t i = 0; i < t->n_rules && !report_full(t->report); i++)
-        check_rule(&c, &t->rules[i]);
+    check_certificates(&c);
+    check_rules(&c);
+    if (t->kept)
+        return;
     check_unused(&c);
+    check_tests(&c);
 }

@@ -1,12 +1,9 @@
-/* What the grammar does with what it has read, and what it says about what it cannot read. */
+/* What the grammar does with what it has read. */
 #include "broker/conf/parse.h"
 
 #include "broker/conf/conf.h"
 #include "broker/conf/grammar.h"
 #include "broker/conf/settings.h"
-#include "broker/conf/suggest.h"
-
-enum { EXPECTED_TEXT_MAX = 600 };
 
 struct keyword {
     const char *word;
@@ -15,15 +12,9 @@ struct keyword {
 
 /* Words that begin a statement. Settings begin one too. */
 static const struct keyword FIRST[] = {
-    {"network", NETWORK},
-    {"keep", KEEP},
-    {"agency", AGENCY},
-    {"group", GROUP},
-    {"auditor", AUDITOR},
-    {"allow", ALLOW},
-    {"deny", DENY},
-    {"include", LATER_STATEMENT},
-    {"test", LATER_STATEMENT},
+    {"network", NETWORK}, {"keep", KEEP},       {"agency", AGENCY},
+    {"group", GROUP},     {"auditor", AUDITOR}, {"allow", ALLOW},
+    {"deny", DENY},       {"include", INCLUDE}, {"test", TEST},
 };
 
 /* Words inside a statement. */
@@ -54,19 +45,31 @@ static const struct keyword INNER[] = {
     {"keep", KEEP},
     {"answer", ANSWER},
     {"else", ELSE},
-    {"supervisor", LATER},
-    {"skills", LATER},
-    {"capacity", LATER},
-    {"languages", LATER},
-    {"rate", LATER},
-    {"approval", LATER},
-    {"until", LATER},
-    {"merged", LATER},
+    {"regime", REGIME},
+    {"supervisor", SUPERVISOR},
+    {"skills", SKILLS},
+    {"languages", LANGUAGES},
+    {"capacity", CAPACITY},
+    {"merged", MERGED},
+    {"into", INTO},
+    {"certificate", CERTIFICATE},
+    {"escalate", ESCALATE},
+    {"approval", APPROVAL},
+    {"by", BY},
+    {"rate", RATE},
+    {"until", UNTIL},
+    {"crossing", CROSSING},
+    {"handling", HANDLING},
+    {"informed", INFORMED},
+    {"urgency", URGENCY},
+    {"subject", SUBJECT},
+    {"adult", ADULT},
+    {"unknown", UNKNOWN},
+    {"size", SIZE},
+    {"expect", EXPECT},
+    {"allow", ALLOW},
+    {"deny", DENY},
 };
-
-/* Conditions after `when` that this version does not know yet. */
-static const char *const LATER_CONDITIONS[] = {
-    "handling", "regime", "crossing", "informed", "urgency", "subject", "not"};
 
 enum { N_FIRST = sizeof FIRST / sizeof *FIRST, N_INNER = sizeof INNER / sizeof *INNER };
 
@@ -112,6 +115,21 @@ void *tree_grow(struct tree *t, void *list, size_t n, size_t *room, size_t size)
     return grown;
 }
 
+const struct tree_clause *tree_find(const struct tree_clause *list, enum clause kind)
+{
+    while (list != NULL && list->kind != kind)
+        list = list->next;
+    return list;
+}
+
+struct text tree_value(const struct tree_clause *list, enum clause kind)
+{
+    const struct tree_clause *c = tree_find(list, kind);
+
+    return c != NULL && c->values.words.n > 0 ? c->values.words.list[0]
+                                              : (struct text){0};
+}
+
 /* True if there is room for one more element in a set that may hold TREE_SET_MAX. */
 static bool set_takes(struct parse *p, size_t n, struct place at)
 {
@@ -121,16 +139,20 @@ static bool set_takes(struct parse *p, size_t n, struct place at)
     return n < TREE_SET_MAX;
 }
 
-void parse_add(struct parse *p, struct texts *set, struct text t)
+static void push(struct tree *t, struct texts *to, struct text text)
 {
-    if (!set_takes(p, set->n, t.at))
-        return;
-    struct text *list = tree_grow(p->tree, set->list, set->n, &set->room, sizeof *list);
+    struct text *list = tree_grow(t, to->list, to->n, &to->room, sizeof *list);
 
     if (list == NULL)
         return;
-    list[set->n++] = t;
-    set->list = list;
+    list[to->n++] = text;
+    to->list = list;
+}
+
+void parse_add(struct parse *p, struct texts *set, struct text t)
+{
+    if (set_takes(p, set->n, t.at))
+        push(p->tree, set, t);
 }
 
 void parse_add_party(struct parse *p, struct tree_parties *set,
@@ -152,72 +174,58 @@ static bool in_broken_statement(const struct parse *p)
 {
     if (p->statement == AGENCY)
         return p->agency.broken;
+    if (p->statement == TEST)
+        return p->test.broken;
     return (p->statement == ALLOW || p->statement == DENY) && p->rule.broken;
 }
 
-static bool given_twice(struct parse *p, const struct place *field, struct text word)
+static void say_twice(struct parse *p, struct text word, struct place first)
 {
-    if (field->file == NULL)
-        return false;
-    if (in_broken_statement(p))
-        return true;
-    report_error(p->tree->report, word.at,
-                 "\"%s\" stands here twice; the first is in line %u", word.s,
-                 field->line);
-    return true;
+    if (!in_broken_statement(p))
+        report_error(p->tree->report, word.at,
+                     "\"%s\" stands here twice; the first is in line %u", word.s,
+                     first.line);
 }
 
 void parse_once(struct parse *p, struct text *field, struct text word, struct text value)
 {
-    if (!given_twice(p, &field->at, word))
+    if (field->s == NULL)
         *field = value;
+    else
+        say_twice(p, word, field->at);
 }
 
-void parse_words(struct parse *p, struct tree_words *field, struct text word,
-                 struct tree_words value)
+/* The clauses of the statement that is being read. */
+static struct tree_clause **clauses(struct parse *p)
 {
-    if (given_twice(p, &field->at, word))
+    if (p->statement == AGENCY)
+        return &p->agency.clauses;
+    return p->statement == TEST ? &p->test.clauses : &p->rule.clauses;
+}
+
+void parse_clause(struct parse *p, enum clause kind, struct text word,
+                  struct tree_words values)
+{
+    struct tree_clause **list = clauses(p);
+    const struct tree_clause *first = tree_find(*list, kind);
+
+    if (first != NULL) {
+        say_twice(p, word, first->word.at);
         return;
-    *field = value;
-    field->at = word.at;
-    if (!value.any && value.words.n == 0)
-        p->rule.broken = true; /* the empty set is reported already */
-}
+    }
+    struct tree_clause *c = arena_alloc(p->tree->arena, sizeof *c);
 
-void parse_flag(struct parse *p, struct place *field, struct text word)
-{
-    if (!given_twice(p, field, word))
-        *field = word.at;
-}
-
-void parse_later(struct parse *p, struct text word)
-{
-    p->rule.broken = true; /* if this is a rule, it says more than we know */
-    report_error(p->tree->report, word.at, "\"%s\" is not supported by this version",
-                 word.s);
-}
-
-void parse_condition(struct parse *p, struct text word)
-{
-    char hint[300];
-    struct suggest s = suggest_for(word.s);
-
-    p->rule.broken = true;
-    for (size_t i = 0; i < sizeof LATER_CONDITIONS / sizeof *LATER_CONDITIONS; i++)
-        if (strcmp(LATER_CONDITIONS[i], word.s) == 0) {
-            report_error(
-                p->tree->report, word.at,
-                "\"when %s\" is not supported by this version; expected when minor",
-                word.s);
-            return;
-        }
-    suggest_try(&s, "minor");
-    report_error(p->tree->report, word.at, "unknown condition \"%s\"; expected minor%s",
-                 word.s, suggest_text(&s, hint, sizeof hint));
+    if (c == NULL) {
+        report_memory(p->tree->report);
+        return;
+    }
+    *c = (struct tree_clause){kind, word, values, *list};
+    *list = c;
 }
 
 void parse_empty(struct parse *p, struct place at)
 {
+    p->agency.broken = p->rule.broken = p->test.broken = true; /* whichever is read */
     report_error(
         p->tree->report, at,
         "an empty set matches nothing; expected at least one word between the braces");
@@ -272,6 +280,28 @@ void parse_rule(struct parse *p)
     t->rules = list;
 }
 
+void parse_test(struct parse *p)
+{
+    struct tree *t = p->tree;
+    struct tree_test *list =
+        tree_grow(t, t->tests, t->n_tests, &t->test_room, sizeof *list);
+
+    if (list == NULL)
+        return;
+    list[t->n_tests++] = p->test;
+    t->tests = list;
+}
+
+void parse_certificate(struct parse *p, struct text digest)
+{
+    push(p->tree, &p->tree->certificates, digest);
+}
+
+void parse_include(struct parse *p, struct text pattern)
+{
+    push(p->tree, &p->tree->includes, pattern);
+}
+
 void parse_setting(struct parse *p, struct text name, struct texts words)
 {
     struct tree *t = p->tree;
@@ -302,109 +332,7 @@ void parse_lost(struct parse *p)
     t->lost_agency = t->lost_agency || anything || what == AGENCY;
     t->lost_group = t->lost_group || anything || what == GROUP;
     t->lost_rule = t->lost_rule || anything || what == ALLOW || what == DENY;
+    t->lost_include = t->lost_include || anything || what == INCLUDE;
     t->lost_network = t->lost_network || anything || what == NETWORK;
     t->lost_setting = t->lost_setting || anything || what == SETTING;
-}
-
-/* ---------------------------------------------------------------- what does not fit */
-
-static bool named(const char *const *list, size_t n, const char *name)
-{
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(list[i], name) == 0)
-            return true;
-    return false;
-}
-
-/* Words that a reader is better not told about: those for later, and those that are possible only because names are. */
-static bool hidden(const struct parse *p, const char *name, const char *const *all,
-                   size_t n)
-{
-    static const char *const ALWAYS[] = {"a later word", "a later statement", "answer",
-                                         "else", "end of file"};
-    static const char *const SOFT[] = {"referral", "transfer", "information", "query",
-                                       "accept",   "delivery", "minor"};
-    bool names = named(all, n, "a word");
-    bool any_word = names && named(all, n, "from"); /* inside braces every word is one */
-
-    if (named(ALWAYS, sizeof ALWAYS / sizeof *ALWAYS, name))
-        return true;
-    if (strcmp(name, "a setting") == 0 && !p->settings_too)
-        return true;
-    if (strcmp(name, "keep") == 0 && named(all, n, "purpose"))
-        return true; /* in a rule it is for later */
-    if (names && named(SOFT, sizeof SOFT / sizeof *SOFT, name))
-        return true;
-    return any_word && parse_inner_word(name) != WORD;
-}
-
-static void list_expected(const struct parse *p, const char *const *all, size_t n,
-                          char *out, size_t out_len)
-{
-    size_t used = 0, left = 0;
-    const char *between = "; expected ";
-
-    *out = '\0';
-    for (size_t i = 0; i < n; i++)
-        left += !hidden(p, all[i], all, n);
-    for (size_t i = 0; i < n && used < out_len; i++) {
-        if (hidden(p, all[i], all, n))
-            continue;
-        left--;
-        used += (size_t)snprintf(out + used, out_len - used, "%s%s", between, all[i]);
-        between = left == 1 ? " or " : ", ";
-    }
-}
-
-/* What the word was meant to be, of the words that fit here. */
-static struct suggest meant(const struct parse *p, const char *const *expected, size_t n)
-{
-    struct suggest s = suggest_for(p->last.s);
-
-    for (size_t i = 0; i < n; i++)
-        if (!hidden(p, expected[i], expected, n) && strchr(expected[i], ' ') == NULL)
-            suggest_try(&s, expected[i]);
-    if (p->settings_too && named(expected, n, "a setting"))
-        for (size_t i = 0; settings_name(i) != NULL; i++)
-            suggest_try(&s, settings_name(i));
-    return s;
-}
-
-/* The margin says what is a statement; a wrong margin is worth a word. */
-static const char *margin_hint(const struct parse *p, bool at_start)
-{
-    if (at_start && parse_inner_word(p->last.s) != WORD)
-        return "; a line that continues the one before it is indented";
-    if (p->last_began_line && parse_first_word(p->last.s) != WORD &&
-        parse_inner_word(p->last.s) == WORD)
-        return "; a statement begins at the left margin";
-    return "";
-}
-
-void parse_unexpected(struct parse *p, struct place at, const char *token,
-                      const char *const *expected, size_t n)
-{
-    char list[EXPECTED_TEXT_MAX], hint[300];
-    bool later = named(
-        (const char *const[]){"a later word", "a later statement", "answer", "else"}, 4,
-        token);
-    bool at_start = named(expected, n, "network"), word = strcmp(token, "a word") == 0;
-    bool end = strcmp(token, "end of line") == 0 || strcmp(token, "end of file") == 0;
-
-    if (later) {
-        parse_later(p, p->last);
-        return;
-    }
-    list_expected(p, expected, n, list, sizeof list);
-    if (end) {
-        report_error(p->tree->report, at, "unexpected %s%s", token, list);
-        return;
-    }
-    struct suggest s = word || at_start ? meant(p, expected, n) : suggest_for("");
-
-    report_error(p->tree->report, at, "%s \"%.60s\"%s%s%s",
-                 at_start ? "no statement begins with" : "unexpected", p->last.s, list,
-                 suggest_text(&s, hint, sizeof hint), margin_hint(p, at_start));
-    if (at_start && s.best != NULL)
-        p->statement = parse_first_word(s.best); /* what is lost is most likely that */
 }

@@ -20,6 +20,7 @@ struct parse {
     /* the grammar's */
     struct tree_agency agency;
     struct tree_rule rule;
+    struct tree_test test;
 };
 
 /* The token of a word at the beginning of a statement, or inside one; WORD if the language has no such word there. */
@@ -31,16 +32,16 @@ void parse_add(struct parse *p, struct texts *list, struct text t);
 void parse_add_party(struct parse *p, struct tree_parties *list,
                      enum rules_party_kind kind, struct text name);
 void parse_once(struct parse *p, struct text *field, struct text word, struct text value);
-void parse_words(struct parse *p, struct tree_words *field, struct text word,
-                 struct tree_words value);
-void parse_flag(struct parse *p, struct place *field, struct text word);
-void parse_later(struct parse *p, struct text word);
-void parse_condition(struct parse *p, struct text word);
+void parse_clause(struct parse *p, enum clause kind, struct text word,
+                  struct tree_words values);
 void parse_empty(struct parse *p, struct place at);
 void parse_agency(struct parse *p);
 void parse_group(struct parse *p, struct text name, struct texts members, bool broken);
 void parse_auditor(struct parse *p, struct text name, struct text area);
 void parse_rule(struct parse *p);
+void parse_test(struct parse *p);
+void parse_certificate(struct parse *p, struct text digest);
+void parse_include(struct parse *p, struct text pattern);
 void parse_setting(struct parse *p, struct text name, struct texts words);
 void parse_lost(struct parse *p);
 

@@ -11,13 +11,14 @@ enum { MESSAGE_MAX = 1000, EXCERPT_MAX = 160, BEFORE_MAX = 100 };
 struct problem {
     struct place at;
     const char *text;
+    bool warning;
     size_t number; /* keeps the sort stable */
 };
 
 struct report {
     struct arena *arena;
-    struct problem list[CONF_ERRORS_MAX];
-    size_t n, count;
+    struct problem list[2 * CONF_ERRORS_MAX];
+    size_t n, count, warnings;
     bool no_memory;
 };
 
@@ -58,17 +59,12 @@ static void defuse(char *text)
             *text = '?';
 }
 
-void report_error(struct report *r, struct place at, const char *fmt, ...)
+static void note(struct report *r, struct place at, bool warning, const char *fmt,
+                 va_list args)
 {
     char text[MESSAGE_MAX];
-    va_list args;
 
-    r->count++;
-    if (r->n == CONF_ERRORS_MAX)
-        return;
-    va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
     defuse(text);
     const char *kept = (const char *)arena_copy(r->arena, slice_text(text));
 
@@ -76,8 +72,30 @@ void report_error(struct report *r, struct place at, const char *fmt, ...)
         r->no_memory = true;
         return;
     }
-    r->list[r->n] = (struct problem){at, kept, r->n};
+    r->list[r->n] = (struct problem){at, kept, warning, r->n};
     r->n++;
+}
+
+void report_error(struct report *r, struct place at, const char *fmt, ...)
+{
+    va_list args;
+
+    if (r->count++ >= CONF_ERRORS_MAX)
+        return;
+    va_start(args, fmt);
+    note(r, at, false, fmt, args);
+    va_end(args);
+}
+
+void report_warning(struct report *r, struct place at, const char *fmt, ...)
+{
+    va_list args;
+
+    if (r->warnings++ >= CONF_ERRORS_MAX)
+        return;
+    va_start(args, fmt);
+    note(r, at, true, fmt, args);
+    va_end(args);
 }
 
 /* ---------------------------------------------------------------- printing */
@@ -137,19 +155,21 @@ static void put_caret(struct slice before, FILE *out)
 
 static void print_problem(const struct problem *p, FILE *out)
 {
+    const char *sort = p->warning ? "warning" : "error";
+
     if (p->at.file == NULL) {
-        fprintf(out, "error: %s\n", p->text);
+        fprintf(out, "%s: %s\n", sort, p->text);
         return;
     }
     if (p->at.line == 0) {
-        fprintf(out, "%s: error: %s\n", p->at.file->name, p->text);
+        fprintf(out, "%s: %s: %s\n", p->at.file->name, sort, p->text);
         return;
     }
     size_t before, cut = 0;
     struct slice line = line_of(&p->at, &before);
 
-    fprintf(out, "%s:%u:%zu: error: %s\n", p->at.file->name, p->at.line,
-            characters(slice(line.p, before)) + 1, p->text);
+    fprintf(out, "%s:%u:%zu: %s: %s\n", p->at.file->name, p->at.line,
+            characters(slice(line.p, before)) + 1, sort, p->text);
     if (before > BEFORE_MAX)
         cut = before - BEFORE_MAX;
     while (cut > 0 && cut < before && !starts_character(line.p[cut]))
@@ -178,7 +198,7 @@ static int by_place(const void *x, const void *y)
 
 void report_print(const struct report *r, FILE *out)
 {
-    struct problem sorted[CONF_ERRORS_MAX];
+    struct problem sorted[2 * CONF_ERRORS_MAX];
 
     memcpy(sorted, r->list, r->n * sizeof *sorted);
     qsort(sorted, r->n, sizeof *sorted, by_place);

@@ -27,6 +27,10 @@ struct report *report_new(struct arena *a);
 __attribute__((format(printf, 3, 4))) void report_error(struct report *r, struct place at,
                                                         const char *fmt, ...);
 
+/* Notes what is no error but worth a look. Past CONF_ERRORS_MAX of them it is dropped. */
+__attribute__((format(printf, 3, 4))) void report_warning(struct report *r, struct place at,
+                                                          const char *fmt, ...);
+
 /* Notes that memory ran out. */
 void report_memory(struct report *r);
 
@@ -35,5 +39,5 @@ size_t report_count(const struct report *r);
 bool report_full(const struct report *r);
 bool report_no_memory(const struct report *r);
 
-/* Prints all of it: FILE:LINE:COLUMN: error: ..., the line, a caret. Columns count characters from 1. */
+/* Prints all of it: FILE:LINE:COLUMN: error: ... (or warning), the line, a caret. Columns count characters from 1. */
 void report_print(const struct report *r, FILE *out);

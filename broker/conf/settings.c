@@ -451,7 +451,7 @@ static const struct setting SETTINGS[] = {
      take_one_path, FIELD(certificate)},
     {"key", "\"FILE\" or \"pkcs11:URI\"",
      "its private key: PEM, 0600; or in a token (RFC 7512), its PIN in a file", true,
-     false, take_key, 0},
+     false, take_key, FIELD(key)},
     {"pkcs11", "\"DIR\"",
      "the folder in which a token that is made of files keeps them (SoftHSM): the "
      "sandbox "

@@ -18,11 +18,52 @@ struct texts {
     size_t n, room;
 };
 
-/* purpose { a, b }   purpose any */
+/* Clauses of all statements that have some. */
+enum clause {
+    CLAUSE_WITHIN,
+    CLAUSE_PURPOSE,
+    CLAUSE_BASIS,
+    CLAUSE_SECTIONS,
+    CLAUSE_REVEAL,
+    CLAUSE_RETURN,
+    CLAUSE_MAX_SIZE,
+    CLAUSE_KEEP,
+    CLAUSE_ANSWER,
+    CLAUSE_ESCALATE, /* `any`: to the supervisors */
+    CLAUSE_APPROVAL,
+    CLAUSE_RATE,
+    CLAUSE_UNTIL,
+    CLAUSE_MINOR,
+    CLAUSE_CROSSING,
+    CLAUSE_HANDLING,
+    CLAUSE_INFORMED,
+    CLAUSE_URGENCY,
+    CLAUSE_SUBJECT,
+    CLAUSE_KIND, /* from here on an agency's */
+    CLAUSE_AREA,
+    CLAUSE_REGIME,
+    CLAUSE_SUPERVISOR,
+    CLAUSE_SKILLS,
+    CLAUSE_LANGUAGES,
+    CLAUSE_CAPACITY,
+    CLAUSE_MERGED, /* into the first value on the second */
+    CLAUSE_SIZE,   /* from here on a test's, which has many of the others too */
+    CLAUSE_DATE,
+    CLAUSE_EXPECT,
+    CLAUSE__COUNT
+};
+
+/* What follows the word of a clause: `any`, or values. */
 struct tree_words {
-    struct place at; /* of the word before it; file NULL: not given */
     struct texts words;
     bool any;
+};
+
+struct tree_clause {
+    enum clause kind;
+    struct text word; /* that began it */
+    struct tree_words values;
+    struct tree_clause *next;
 };
 
 struct tree_party {
@@ -36,7 +77,8 @@ struct tree_parties {
 };
 
 struct tree_agency {
-    struct text name, kind, area;
+    struct text name;
+    struct tree_clause *clauses;
     bool broken; /* reported already */
 };
 
@@ -57,10 +99,16 @@ struct tree_rule {
     Liaison__V1__Type type;
     struct text category; /* s NULL: any */
     struct tree_parties from, to;
-    struct place within, minor; /* file NULL: not given */
-    struct tree_words purposes, bases, sections, returns;
-    struct text reveal; /* "accept", "delivery" */
-    struct text max_size;
+    struct tree_clause *clauses;
+};
+
+struct tree_test {
+    struct text name;
+    bool broken;
+    Liaison__V1__Type type; /* UNSPECIFIED: each */
+    struct text category;   /* s NULL: each */
+    struct text from, to;
+    struct tree_clause *clauses;
 };
 
 /* A setting with all that follows it. */
@@ -84,12 +132,24 @@ struct tree {
     size_t n_auditors, auditor_room;
     struct tree_rule *rules;
     size_t n_rules, rule_room;
+    struct tree_test *tests;
+    size_t n_tests, test_room;
+    struct texts certificates; /* denied: their digests */
+    struct texts includes;     /* patterns */
     struct tree_setting *set;
     size_t n_set, set_room;
 
+    bool kept; /* read for history's sake: only what a decision needs is judged */
+
     /* Statements that could not be read: what they would have declared is not missed. */
-    bool lost_agency, lost_group, lost_rule, lost_network, lost_setting;
+    bool lost_agency, lost_group, lost_rule, lost_network, lost_setting, lost_include;
 };
+
+/* The clause of this kind; NULL: not given. */
+const struct tree_clause *tree_find(const struct tree_clause *list, enum clause kind);
+
+/* Its first value; s NULL: not given. */
+struct text tree_value(const struct tree_clause *list, enum clause kind);
 
 /* Reads one source into the tree. `settings_too`: statements other than rules are welcome. Errors go to tree->report. */
 void tree_read(struct tree *t, const struct conf_source *source, bool settings_too);

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 static const uint64_t NUMBER_MAX = UINT64_C(1) << 53;
 static const uint64_t TIME_MAX_MS = UINT64_C(1000) * 24 * 3600 * 1000;
@@ -92,6 +93,49 @@ bool units_span(const char *text, struct rules_span *span)
     default:
         return false;
     }
+}
+
+static bool count_and(const char *text, const char *behind, uint32_t *out)
+{
+    uint64_t n;
+    const char *rest;
+
+    if (!digits(text, &n, &rest) || *text == '0' || n > UNITS_COUNT_MAX ||
+        strcmp(rest, behind) != 0)
+        return false;
+    *out = (uint32_t)n;
+    return true;
+}
+
+bool units_count(const char *text, uint32_t *n)
+{
+    return count_and(text, "", n);
+}
+
+bool units_rate(const char *text, uint32_t *per_hour)
+{
+    return count_and(text, "/hour", per_hour);
+}
+
+bool units_date(const char *text, int32_t *day)
+{
+    struct tm t = {0}, again;
+
+    if (strlen(text) != 10 || strspn(text, "0123456789-") != 10 || text[4] != '-' ||
+        text[7] != '-' ||
+        sscanf(text, "%4d-%2d-%2d", &t.tm_year, &t.tm_mon, &t.tm_mday) != 3)
+        return false;
+    if (t.tm_year < 1971)
+        return false;
+    t.tm_year -= 1900;
+    t.tm_mon -= 1;
+    again = t;
+    time_t when = timegm(&again); /* turns 31 June into 1 July */
+
+    if (again.tm_mday != t.tm_mday || again.tm_mon != t.tm_mon)
+        return false;
+    *day = rules_day((uint64_t)when);
+    return true;
 }
 
 /* The last unit is 1, so one always divides. */

@@ -201,7 +201,7 @@ static void apply(struct batch *b, struct call *c, struct session *s, struct mov
     m->i->row.version++;
     if (m->step.moves_responsibility)
         m->i->row.responsible = m->i->row.to;
-    m->i->dirty = true;
+    deadline_moved(b, m->i);
     item_put_action(b, m->i, m->i->row.version, m->signed_action, c->signer);
     if (!record_move(b, c, s, m, before, &made))
         return;

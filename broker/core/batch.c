@@ -25,6 +25,7 @@ static void tell_time(struct batch *b, uint64_t wall_ns)
 
     b->time_ns = ledger_clock_now(&core->clock, wall_ns, core_clock_ns(CLOCK_BOOTTIME));
     b->clock = clock_state(&core->clock);
+    answer_clock_look(&core->deadlines.clock, b->time_ns, core->clock.held);
     b->stepped = core->clock.held && !core->step_told;
     metrics_set(core->settings.metrics, METRIC_CLOCK_HELD, core->clock.held);
     if (core->clock.held && !core->held_said)
@@ -74,6 +75,7 @@ void batch_undo(struct batch *b)
     party_undo(b);
     vault_forget_groups(b->core->vault);
     log_undone(b->core->log);
+    kept_rules_undo(b->core);
 }
 
 static void tell_sizes(const struct core *core)
@@ -89,6 +91,7 @@ static enum liaison_code batch_close(struct batch *b, struct store_head *next)
         summary_if_due(b);
     if (b->failed == LIAISON_OK && store_failed(b->tx) == LIAISON_OK)
         tell_step(b);
+    deadline_keep_time(b);
     item_flush(b);
     party_flush(b);
     notes_put(b);
@@ -114,6 +117,8 @@ static void batch_done(struct batch *b, const struct store_head *next)
     core->next_number = b->next_number;
     core->summaries = b->summaries;
     core->step_told = core->clock.held && (core->step_told || b->stepped);
+    if (b->timed)
+        core->deadlines.kept_ns = b->time_ns;
     party_committed(b);
     receipts_promised(b);
     metrics_add(core->settings.metrics, METRIC_COMMITS, 1);
@@ -144,14 +149,41 @@ enum liaison_code batch_commit(struct batch *b)
     return code;
 }
 
-/* Sends a chain to its gates, each gate's part as one message, in order. Takes the chain. */
+enum liaison_code batch_alone(struct core *core, struct arena *arena, bool full,
+                              batch_work *work, void *arg)
+{
+    struct batch b;
+
+    arena_reset(arena);
+    enum liaison_code code = batch_begin(core, arena, full, &b);
+
+    if (code != LIAISON_OK)
+        return code;
+    work(&b, arg);
+    code = batch_commit(&b);
+    if (code != LIAISON_OK)
+        batch_undo(&b);
+    for (struct item *i = b.first; i != NULL; i = i->next)
+        OPENSSL_cleanse(&i->keys, sizeof i->keys);
+    map_free(b.items);
+    core_send(core, b.pushes);
+    return code;
+}
+
+/* Whose pair a call goes to: its gate's, or main's behind them. */
+static unsigned pair_of(const struct core *core, const struct call *c)
+{
+    return c->kind == CALL_CHECKED ? core->settings.gates : (unsigned)(c->session >> 56);
+}
+
+/* Sends a chain to its gates and to main, each one's part as one message, in order. Takes the chain. */
 void core_send(struct core *core, struct call *chain)
 {
-    for (unsigned g = 0; g < core->settings.gates && chain != NULL; g++) {
+    for (unsigned g = 0; g <= core->settings.gates && chain != NULL; g++) {
         struct call *here = NULL, **last = &here, **rest = &chain;
 
         while (*rest != NULL) {
-            if ((*rest)->session >> 56 != g) {
+            if (pair_of(core, *rest) != g) {
                 rest = &(*rest)->next;
                 continue;
             }
@@ -166,7 +198,7 @@ void core_send(struct core *core, struct call *chain)
     core_free_chain(chain);
 }
 
-/* Splits off the calls that were answered; the others are done with. */
+/* Splits off the calls that were answered, and what is main's; the others are done with. */
 static struct call *answered(struct call *calls)
 {
     struct call *chain = NULL, **last = &chain;
@@ -175,7 +207,8 @@ static struct call *answered(struct call *calls)
         struct call *next = calls->next;
 
         calls->next = NULL;
-        if (calls->kind == CALL_ANSWER && calls->reply.p != NULL) {
+        if ((calls->kind == CALL_ANSWER && calls->reply.p != NULL) ||
+            calls->kind == CALL_CHECKED) {
             *last = calls;
             last = &calls->next;
         } else {

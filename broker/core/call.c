@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <zmq.h>
 
+#include "broker/core/directory.h"
+#include "broker/rules/rules.h"
+
 /* libzmq is not instrumented: ThreadSanitizer does not see that a message received happens after it was sent. These two
  * say so for the one pointer that travels; without -fsanitize=thread they are nothing. */
 #if defined(__SANITIZE_THREAD__)
@@ -50,6 +53,11 @@ void call_free(struct call *c)
 {
     if (c == NULL)
         return;
+    if (c->reload != NULL) {
+        rules_free(c->reload->rules);
+        tls_trust_free(c->reload->trust);
+        directory_free(c->reload->directory);
+    }
     arena_free(c->arena);
     free(c);
 }

@@ -10,6 +10,7 @@
 #include "proto/tls.h"
 
 struct directory;
+struct rules;
 
 enum call_kind {
     /* gate -> core */
@@ -19,8 +20,8 @@ enum call_kind {
     CALL_STRANGERS, /* count peers failed before a certificate verified, for `code`; no answer */
     CALL_REFUSED, /* a peer with a verified certificate was not let in: peer, code; no answer */
     CALL_CUT,    /* a live session failed the check again: peer, code; no answer */
-    CALL_CRL,    /* a new CRL is in force: digest; no answer */
-    CALL_RELOAD, /* main: other trust and directory to answer Directory from; no answer */
+    CALL_CHECKED, /* every live session was checked again under new rules and trust, count were cut; goes on to main */
+    CALL_RELOAD, /* main: reload; answered on main's pair once it is in force and logged, or with the code why nothing is */
     CALL_ERASE,  /* main: erase; answered on main's pair, with `erase` filled in, `code` and `why` */
     CALL_STOP,   /* main: commit what is there and end */
     CALL_CLOCK,  /* main: an operator says that the wall clock is right; no answer */
@@ -47,6 +48,16 @@ struct erase {
     size_t n;
 };
 
+/* What is put into force, all of it or nothing. Whoever has the call owns it: the core's answer brings back what was in
+ * force before, to be released where nobody waits for that. */
+struct reload {
+    struct rules *rules;
+    struct tls_trust *trust;
+    struct directory *directory;
+    uint8_t settings[32]; /* SHA-256 of the settings file */
+    uint32_t page, page_bytes;
+};
+
 struct call {
     struct call *next;
     enum call_kind kind;
@@ -64,12 +75,11 @@ struct call {
     const Liaison__V1__Action *action;     /* of act */
     const char **section_names; /* names[i] of the i-th section of submit, check or act */
     uint8_t signer[32];         /* SHA-256 of the certificate that signed */
+    char signer_role[ID_WORD_MAX + 1]; /* the approver's role that signed; empty: an agency's own certificate did */
     enum liaison_code code;     /* also of STRANGERS, REFUSED, CUT */
     const char *why;            /* a sentence in the arena or constant, or NULL */
-    uint64_t count;             /* STRANGERS */
-    uint8_t digest[32];         /* CRL: SHA-256 of its file */
-    struct tls_trust *trust;    /* RELOAD: the core's from then on, as is the directory */
-    struct directory *directory;
+    uint64_t count;             /* STRANGERS, CHECKED */
+    struct reload *reload;      /* RELOAD and its answer */
     struct erase *erase; /* ERASE and its answer */
 
     /* ANSWER, PUSH: one encoded Frame, in the arena. */
@@ -80,7 +90,7 @@ struct call {
 /* Gives: a cleared call with an arena of its own, or NULL when memory is out. */
 struct call *call_new(enum call_kind kind, uint64_t session);
 
-/* Releases a call (not its `next`). NULL is harmless. */
+/* Releases a call with all that it holds (not its `next`). NULL is harmless. */
 void call_free(struct call *c);
 
 /* Hands the chain over. *c is the other thread's after LIAISON_OK, still ours after LIAISON_BUSY (the pipe is full; never on the core's side). */

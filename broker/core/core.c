@@ -26,8 +26,6 @@ void core_free_chain(struct call *c)
     while (c != NULL) {
         struct call *next = c->next;
 
-        tls_trust_free(c->trust);
-        directory_free(c->directory);
         call_free(c);
         c = next;
     }
@@ -35,13 +33,13 @@ void core_free_chain(struct call *c)
 
 /* ------------------------------------------------------------ erasures */
 
-/* Takes the erasures out of the chain. */
-static struct call *take_erasures(struct call **calls)
+/* Takes the calls of that kind out of the chain: they have batches of their own. */
+static struct call *take_kind(struct call **calls, enum call_kind kind)
 {
     struct call *chain = NULL, **last = &chain;
 
     while (*calls != NULL) {
-        if ((*calls)->kind != CALL_ERASE) {
+        if ((*calls)->kind != kind) {
             calls = &(*calls)->next;
             continue;
         }
@@ -53,22 +51,9 @@ static struct call *take_erasures(struct call **calls)
     return chain;
 }
 
-static enum liaison_code erase_try(struct core *core, struct arena *arena, struct call *c)
+static void erase_in(struct batch *b, void *call)
 {
-    struct batch b;
-    enum liaison_code code = batch_begin(core, arena, true, &b);
-
-    if (code != LIAISON_OK)
-        return code;
-    erase_call(&b, c);
-    code = batch_commit(&b);
-    if (code != LIAISON_OK)
-        batch_undo(&b);
-    for (struct item *i = b.first; i != NULL; i = i->next)
-        OPENSSL_cleanse(&i->keys, sizeof i->keys);
-    map_free(b.items);
-    core_send(core, b.pushes);
-    return code;
+    erase_call(b, call);
 }
 
 /* Each in a batch by itself, on the reserve. Takes the chain. */
@@ -82,8 +67,8 @@ static enum liaison_code erase_run(struct core *core, struct arena *arena,
 
         chain = c->next;
         c->next = NULL;
-        arena_reset(arena);
-        code = core->evidence ? LIAISON_EVIDENCE : erase_try(core, arena, c);
+        code = core->evidence ? LIAISON_EVIDENCE
+                              : batch_alone(core, arena, true, erase_in, c);
         code = erase_settle(core, c, code);
         c->kind = CALL_ANSWER;
         if (code != LIAISON_OK ||
@@ -112,7 +97,7 @@ static int wait_ms(const struct core *core, bool more)
     uint64_t deadline = delivery_deadline(core->delivery),
              now = core_clock_ns(CLOCK_MONOTONIC) / 1000000;
 
-    if (more || deadline <= now)
+    if (more || core->reloads != NULL || deadline <= now)
         return 0;
     return deadline - now > SCRUB_EVERY_MS ? SCRUB_EVERY_MS : (int)(deadline - now);
 }
@@ -137,15 +122,13 @@ static enum liaison_code wait_for_calls(struct core *core, zmq_pollitem_t *items
 /* Entries of the broker's own, in a batch by themselves. */
 static void note_in(struct batch *b, Liaison__V1__Event event)
 {
-    bool rules = event == LIAISON__V1__EVENT__EVENT_RULES;
-
     if (notes_begin_due(b->core))
         notes_begin(b);
     if (notes_rotation_due(b->core))
         notes_rotate(b);
-    broker_entry(b, event, rules ? b->core->rule_set : NULL);
-    if (rules)
-        kept_rules_keep(b);
+    broker_entry(b, event, NULL);
+    if (event == LIAISON__V1__EVENT__EVENT_START)
+        reload_begin(b);
 }
 
 static enum liaison_code note(struct core *core, struct arena *arena,
@@ -202,24 +185,20 @@ static void scrub_log(struct core *core)
 }
 
 /* So it is with the indexes; what is wrong there is put right. */
+static void look_in(struct batch *b, void *next)
+{
+    uint64_t *from = next;
+
+    *from = index_look(b, *from, SCRUB_ENTRIES);
+}
+
 static enum liaison_code scrub_index(struct core *core, struct arena *arena)
 {
-    struct batch b;
+    uint64_t next = core->indexed;
+    enum liaison_code code = batch_alone(core, arena, true, look_in, &next);
 
-    arena_reset(arena);
-    enum liaison_code code = batch_begin(core, arena, true, &b);
-
-    if (code != LIAISON_OK)
-        return code == LIAISON_FULL ? LIAISON_OK : code;
-    uint64_t next = index_look(&b, core->indexed, SCRUB_ENTRIES);
-
-    code = batch_commit(&b);
-    if (code != LIAISON_OK)
-        batch_undo(&b);
-    else
+    if (code == LIAISON_OK)
         core->indexed = next;
-    core_send(core, b.pushes);
-    map_free(b.items);
     return code == LIAISON_FULL ? LIAISON_OK : code;
 }
 
@@ -237,14 +216,20 @@ static enum liaison_code scrub(struct core *core, struct arena *arena)
     return scrub_index(core, arena);
 }
 
+/* Where the next call of a chain is put. */
+static struct call **behind(struct call **chain)
+{
+    while (*chain != NULL)
+        chain = &(*chain)->next;
+    return chain;
+}
+
 static enum liaison_code serve(struct core *core, struct arena *arena,
                                zmq_pollitem_t *items)
 {
     bool more = false;
     enum liaison_code code = note(core, arena, LIAISON__V1__EVENT__EVENT_START);
 
-    if (code == LIAISON_OK)
-        code = note(core, arena, LIAISON__V1__EVENT__EVENT_RULES);
     while (code == LIAISON_OK && !core->stopping) {
         code = wait_for_calls(core, items, more);
         if (code != LIAISON_OK)
@@ -252,18 +237,25 @@ static enum liaison_code serve(struct core *core, struct arena *arena,
         notes_hear(core);
         tend(core);
         code = scrub(core, arena);
+        if (code == LIAISON_OK)
+            code = deadline_run(core, arena, &more);
         if (code != LIAISON_OK)
             break;
-        struct call *calls = collect(core), *erasures = take_erasures(&calls);
+        struct call *calls = collect(core), *erasures = take_kind(&calls, CALL_ERASE);
+        *behind(&core->reloads) = take_kind(&calls, CALL_RELOAD);
         size_t expired =
             delivery_expire(core->delivery, core_clock_ns(CLOCK_MONOTONIC) / 1000000);
 
         if (calls != NULL || expired > 0 || more || notes_pending(core->notes))
             code = batch_run(core, arena, calls, &more);
         if (code == LIAISON_OK)
+            code = rounds_run(core, arena, &more);
+        if (code == LIAISON_OK)
             code = erase_run(core, arena, erasures);
         else
             core_free_chain(erasures);
+        if (code == LIAISON_OK)
+            code = reload_step(core, arena);
     }
     return code == LIAISON_OK ? note(core, arena, LIAISON__V1__EVENT__EVENT_STOP) : code;
 }

@@ -26,6 +26,7 @@ struct core_settings {
     struct rules *rules;
     struct tls_trust *trust;
     struct directory *directory;
+    uint8_t settings[32]; /* SHA-256 of the settings file */
     const char *broker; /* this broker's name */
     uint64_t lease_ms;
     uint32_t window;       /* the most a session may be granted, messages */

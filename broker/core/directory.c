@@ -10,14 +10,8 @@
 
 enum { CERTIFICATES_MAX = 65536, PATH_ROOM = 4096 };
 
-struct published {
-    char name[ID_NAME_MAX + 1];
-    struct slice der;
-};
-
 struct directory {
     struct published *rows; /* by name */
-    struct slice *ders;     /* rows[i].der, so that an agency's are a run */
     size_t n, room;
 };
 
@@ -35,8 +29,8 @@ static bool ends_with(const char *text, const char *end)
     return n > m && strcmp(text + n - m, end) == 0;
 }
 
-static enum liaison_code add(struct directory *d, const char *name, uint8_t *der,
-                             size_t len)
+static enum liaison_code add(struct directory *d, const struct tls_identity *who,
+                             uint8_t *der, size_t len)
 {
     if (d->n == CERTIFICATES_MAX)
         return LIAISON_LIMIT;
@@ -49,8 +43,11 @@ static enum liaison_code add(struct directory *d, const char *name, uint8_t *der
         d->rows = rows;
         d->room = room;
     }
-    snprintf(d->rows[d->n].name, sizeof d->rows[d->n].name, "%s", name);
-    d->rows[d->n++].der = slice(der, len);
+    struct published *row = &d->rows[d->n++];
+
+    memcpy(row->name, who->name, sizeof row->name);
+    memcpy(row->sha256, who->certificate, sizeof row->sha256);
+    row->der = slice(der, len);
     return LIAISON_OK;
 }
 
@@ -66,7 +63,7 @@ static void read_file(struct reading *r, const char *path)
     if (code == LIAISON_OK) {
         code = tls_check_der(r->trust, slice(der, len), TLS_USE_SEAL, r->now_unix, &who,
                              why, sizeof why);
-        if (code == LIAISON_OK && (r->code = add(r->d, who.name, der, len)) == LIAISON_OK)
+        if (code == LIAISON_OK && (r->code = add(r->d, &who, der, len)) == LIAISON_OK)
             return;
         OPENSSL_free(der);
     }
@@ -113,9 +110,6 @@ enum liaison_code directory_load(const char *path, const struct tls_trust *trust
         read_folder(&r, folder, path);
         closedir(folder);
     }
-    r.d->ders = calloc(r.d->n + 1, sizeof *r.d->ders);
-    if (r.d->ders == NULL)
-        r.code = LIAISON_MEMORY;
     if (r.code != LIAISON_OK) {
         if (r.code != LIAISON_FILE)
             snprintf(why, why_len, "%s: too many certificates or too little memory",
@@ -125,8 +119,6 @@ enum liaison_code directory_load(const char *path, const struct tls_trust *trust
     }
     if (r.d->n > 0)
         qsort(r.d->rows, r.d->n, sizeof *r.d->rows, by_name);
-    for (size_t i = 0; i < r.d->n; i++)
-        r.d->ders[i] = r.d->rows[i].der;
     *out = r.d;
     return LIAISON_OK;
 }
@@ -138,12 +130,11 @@ void directory_free(struct directory *d)
     for (size_t i = 0; i < d->n; i++)
         OPENSSL_free((void *)(uintptr_t)d->rows[i].der.p);
     free(d->rows);
-    free(d->ders);
     free(d);
 }
 
 size_t directory_find(const struct directory *d, const char *agency,
-                      const struct slice **out)
+                      const struct published **out)
 {
     size_t low = 0, high = d->n, n = 0;
 
@@ -157,6 +148,11 @@ size_t directory_find(const struct directory *d, const char *agency,
     }
     while (low + n < d->n && strcmp(d->rows[low + n].name, agency) == 0)
         n++;
-    *out = d->ders + low;
+    *out = d->rows + low;
     return n;
+}
+
+const struct published *directory_at(const struct directory *d, size_t i)
+{
+    return i < d->n ? &d->rows[i] : NULL;
 }

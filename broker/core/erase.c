@@ -136,28 +136,30 @@ static void drop_keys(struct batch *b, struct item *i)
     OPENSSL_cleanse(&i->keys, sizeof i->keys);
     i->keyed = false;
     row->wrapped.len = 0;
-    row->n_granted = row->n_returns = 0;
-    row->keep = (char *)"";
+    row->n_granted = row->n_returns = row->n_answers = row->n_approvals = 0;
+    row->keep = row->answer_within = (char *)"";
+    row->rate_per_hour = 0;
     row->reveal = 0;
     row->mail = 0;
     row->erased_seq = b->seq - log_base(b->core->log); /* of the entry that follows */
     i->dirty = true;
 }
 
-static bool erase(struct batch *b, const struct call *c, struct item *i)
+static bool erase(struct batch *b, struct item *i, const char *basis, const char *officer)
 {
     struct party *self = broker_party(b);
     struct recorded made;
     struct ledger_fact f = {
         .event = LIAISON__V1__EVENT__EVENT_ERASE,
         .operation = LIAISON__V1__OPERATION__OPERATION_ERASURE,
-        .officer = c->erase->officer,
-        .basis = c->erase->basis,
+        .officer = officer,
+        .basis = basis,
         .referral_id = binary_slice(i->row.id),
     };
 
     if (self == NULL || !drop_officers(b, i))
         return false;
+    deadline_drop(b, i);
     drop_values(b, i);
     drop_keys(b, i);
     return record(b, &f, self, party_numbered(b->core, i->row.from), i, true, &made);
@@ -165,19 +167,26 @@ static bool erase(struct batch *b, const struct call *c, struct item *i)
 
 /* ------------------------------------------------------------ the call */
 
-/* Takes every item of what was erased out of its parties' mailboxes: each is looked through once. */
+static void clear_mailbox(struct batch *b, struct map **looked, uint32_t agency,
+                          struct item *i)
+{
+    if (map_get(*looked, agency) != NULL)
+        return;
+    if (!map_put(looked, agency, i))
+        batch_fail(b, LIAISON_MEMORY);
+    mail_erase(b, agency);
+}
+
+/* Takes every item of what was erased out of the mailboxes of all that were told of it: each is looked through once. */
 static void clear_mailboxes(struct batch *b, struct item *const *items, size_t n)
 {
     struct map *looked = NULL;
 
-    for (size_t i = 0; i < 2 * n; i++) {
-        uint32_t agency = i % 2 == 0 ? items[i / 2]->row.from : items[i / 2]->row.to;
-
-        if (map_get(looked, agency) != NULL)
-            continue;
-        if (!map_put(&looked, agency, items[i / 2]))
-            batch_fail(b, LIAISON_MEMORY);
-        mail_erase(b, agency);
+    for (size_t i = 0; i < n; i++) {
+        clear_mailbox(b, &looked, items[i]->row.from, items[i]);
+        clear_mailbox(b, &looked, items[i]->row.to, items[i]);
+        for (size_t t = 0; t < items[i]->row.n_told; t++)
+            clear_mailbox(b, &looked, items[i]->row.told[t], items[i]);
     }
     map_free(looked);
 }
@@ -203,52 +212,75 @@ static void renew_groups(struct batch *b, struct item *const *items, size_t n)
     map_free(renewed);
 }
 
+bool erase_items(struct batch *b, struct item *const *items, size_t n, const char *basis,
+                 const char *officer)
+{
+    struct item **fresh = arena_alloc(b->arena, (n + 1) * sizeof(struct item *));
+    size_t n_fresh = 0;
+
+    if (fresh == NULL)
+        return batch_fail(b, LIAISON_MEMORY), false;
+    for (size_t i = 0; i < n; i++) {
+        if (item_erased(items[i]))
+            continue;
+        if (!erase(b, items[i], basis, officer))
+            return false;
+        fresh[n_fresh++] = items[i];
+    }
+    clear_mailboxes(b, fresh, n_fresh);
+    renew_groups(b, fresh, n_fresh);
+    b->turns_key = n_fresh > 0;
+    return b->failed == LIAISON_OK;
+}
+
 void erase_call(struct batch *b, struct call *c)
 {
-    struct item **items =
-        arena_alloc(b->arena, (c->erase->n + 1) * sizeof(struct item *));
-    struct item **fresh =
-        arena_alloc(b->arena, (c->erase->n + 1) * sizeof(struct item *));
-    size_t n = 0;
+    const struct erase *e = c->erase;
+    struct item **items = arena_alloc(b->arena, (e->n + 1) * sizeof(struct item *));
 
     c->code = LIAISON_OK;
-    if (items == NULL || fresh == NULL) {
+    if (items == NULL) {
         batch_fail(b, LIAISON_MEMORY);
         return;
     }
     if (!find_all(b, c, items))
         return;
-    for (size_t i = 0; i < c->erase->n; i++) {
-        c->erase->list[i].before = item_erased(items[i]);
-        if (!item_erased(items[i])) {
-            if (!erase(b, c, items[i]))
-                return;
-            fresh[n++] = items[i];
-        }
-        c->erase->list[i].seq = items[i]->row.erased_seq;
-    }
-    clear_mailboxes(b, fresh, n);
-    renew_groups(b, fresh, n);
-    b->turns_key = n > 0;
+    for (size_t i = 0; i < e->n; i++)
+        e->list[i].before = item_erased(items[i]);
+    if (!erase_items(b, items, e->n, e->basis, e->officer))
+        return;
+    for (size_t i = 0; i < e->n; i++)
+        e->list[i].seq = items[i]->row.erased_seq;
 }
 
-enum liaison_code erase_settle(struct core *core, struct call *c, enum liaison_code code)
+enum liaison_code erase_turn(struct core *core, enum liaison_code code, size_t n,
+                             enum liaison_code *done)
 {
     bool drawn = core->vault != NULL && vault_drawn(core->vault);
 
     if (code == LIAISON_OK && drawn)
         code = vault_turn(core->vault);
+    *done = code;
     if (code == LIAISON_OK) {
-        if (c->code == LIAISON_OK)
-            log_info("erase.done", "referrals=%zu epoch=%" PRIu64, c->erase->n,
+        if (n > 0)
+            log_info("erase.done", "referrals=%zu epoch=%" PRIu64, n,
                      vault_epoch(core->vault));
         return LIAISON_OK;
     }
     if (code != LIAISON_FULL && code != LIAISON_MEMORY && code != LIAISON_EVIDENCE)
         return code; /* what became of it is not known: the next start sees by the epoch */
-    c->code = code;
     log_warn("erase.refused", "code=%s", err_name(code));
     return drawn ? vault_drop(core->vault) : LIAISON_OK;
+}
+
+enum liaison_code erase_settle(struct core *core, struct call *c, enum liaison_code code)
+{
+    enum liaison_code done,
+        end = erase_turn(core, code, c->code == LIAISON_OK ? c->erase->n : 0, &done);
+
+    if (done != LIAISON_OK)
+        c->code = done;
+    return end;
 }
 
 const char *erased_text(struct arena *a, const struct item *i)

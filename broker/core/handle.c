@@ -1,8 +1,10 @@
 /* Whose call it is, whether it is taken now, and by whom. */
+#include <stdio.h>
 #include <time.h>
 
 #include "broker/core/state.h"
 #include "broker/ops/log.h"
+#include "broker/rules/admit.h"
 
 static handler *handler_of(Liaison__V1__Frame__BodyCase body)
 {
@@ -61,7 +63,36 @@ static enum liaison_code closed_to(const struct core *core, const struct session
     if (core->evidence)
         return s->role == TLS_AUDITOR && leaves_no_entry(h) ? LIAISON_OK
                                                             : LIAISON_EVIDENCE;
-    return s->role == TLS_AGENCY && notes_overdue(core) ? LIAISON_UNSIGNED : LIAISON_OK;
+    return s->role != TLS_AUDITOR && notes_overdue(core) ? LIAISON_UNSIGNED : LIAISON_OK;
+}
+
+static enum liaison_code admits(struct batch *b, const struct session *s,
+                                const uint8_t certificate[32], char *why, size_t why_len)
+{
+    struct tls_identity who = {.role = s->role};
+
+    snprintf(who.name, sizeof who.name, "%s", s->name);
+    memcpy(who.certificate, certificate, sizeof who.certificate);
+    return rules_admit(b->core->settings.rules, &who, rules_day(b->time_ns / 1000000000),
+                       why, why_len);
+}
+
+/* The gate let the peer in and took its signature under rules that may be others by now, or on another day. What it has signed
+ * with for the first time is told. False: the batch has failed. */
+static bool judge_speaker(struct batch *b, struct call *c, const struct session *s)
+{
+    char why[3 * ID_NAME_MAX];
+
+    bool is_signed = c->envelope != NULL || c->action != NULL;
+
+    if (c->code != LIAISON_OK)
+        return true;
+    c->code = admits(b, s, s->certificate, why, sizeof why);
+    if (c->code == LIAISON_OK && is_signed)
+        c->code = admits(b, s, c->signer, why, sizeof why);
+    if (c->code != LIAISON_OK)
+        c->why = (char *)arena_copy(c->arena, slice_text(why));
+    return c->code != LIAISON_OK || !is_signed || key_spoke(b, s, c->signer);
 }
 
 static void handle_frame(struct batch *b, struct call *c)
@@ -77,18 +108,8 @@ static void handle_frame(struct batch *b, struct call *c)
         core_error(b, c, LIAISON_UNSUPPORTED, NULL);
     else if ((closed = closed_to(b->core, s, h)) != LIAISON_OK)
         core_error(b, c, closed, NULL);
-    else
+    else if (judge_speaker(b, c, s))
         h(b, c, s);
-}
-
-static void reload(struct core *core, struct call *c)
-{
-    tls_trust_free(core->settings.trust);
-    directory_free(core->settings.directory);
-    core->settings.trust = c->trust;
-    core->settings.directory = c->directory;
-    c->trust = NULL;
-    c->directory = NULL;
 }
 
 static void confirm_clock(struct batch *b)
@@ -102,9 +123,8 @@ static void confirm_clock(struct batch *b)
 /* What is not a peer's call leaves an entry; as evidence the log takes none. */
 void core_handle(struct batch *b, struct call *c)
 {
-    if (b->core->evidence &&
-        (c->kind == CALL_STRANGERS || c->kind == CALL_REFUSED || c->kind == CALL_CUT ||
-         c->kind == CALL_CRL || c->kind == CALL_CLOCK))
+    if (b->core->evidence && (c->kind == CALL_STRANGERS || c->kind == CALL_REFUSED ||
+                              c->kind == CALL_CUT || c->kind == CALL_CLOCK))
         return;
     switch (c->kind) {
     case CALL_OPENED:
@@ -125,18 +145,14 @@ void core_handle(struct batch *b, struct call *c)
     case CALL_CUT:
         peer_refused(b, c, LIAISON__V1__EVENT__EVENT_SESSION_CUT);
         return;
-    case CALL_CRL:
-        broker_entry(b, LIAISON__V1__EVENT__EVENT_CRL, c->digest);
-        return;
-    case CALL_RELOAD:
-        if (c->trust != NULL) /* NULL: the second try of a batch */
-            reload(b->core, c);
-        return;
+    case CALL_CHECKED:
+        return; /* main's, behind the commit of those that were cut */
     case CALL_CLOCK:
         confirm_clock(b);
         return;
     case CALL_ERASE:
-        return; /* has a batch of its own: erase_run() */
+    case CALL_RELOAD:
+        return; /* have batches of their own: erase_run(), reload_step() */
     case CALL_STOP:
         b->core->stopping = true;
         return;

@@ -141,7 +141,7 @@ struct item *item_find(struct batch *b, const struct party *from, struct slice i
 struct wrong {
     uint64_t number;
     Liaison__Rows__V1__Referral row;
-    bool known, inbox;
+    bool known, inbox, deadline;
 };
 
 struct look {
@@ -192,7 +192,8 @@ static int look_row(void *arg, struct slice key, struct slice value)
         (struct wrong){.number = l->last, .row = *(const Liaison__Rows__V1__Referral *)m};
     w->known = !has_known(l, m, l->last);
     w->inbox = !has_inbox(l, m, l->last);
-    l->n += w->known || w->inbox;
+    w->deadline = !deadline_whole(l->batch, m, l->last);
+    l->n += w->known || w->inbox || w->deadline;
     return 0;
 }
 
@@ -212,11 +213,13 @@ uint64_t index_look(struct batch *b, uint64_t from, size_t n)
     for (size_t i = 0; i < l.n; i++) {
         const struct wrong *w = &l.list[i];
 
-        say_wrong(w->known ? "known" : "inbox", w->number);
+        say_wrong(w->known ? "known" : w->inbox ? "inbox" : "deadline", w->number);
         if (w->known)
             put_known(b, &w->row, w->number);
         if (w->inbox)
             put_inbox(b, &w->row, w->number);
+        if (w->deadline)
+            deadline_mend(b, w->number);
         b->mends = true;
     }
     return l.seen < n ? 0 : l.last + 1;

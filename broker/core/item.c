@@ -55,11 +55,19 @@ static struct item *item_hold(struct batch *b, uint64_t number)
     return i;
 }
 
+static bool all_known(const struct core *c, const uint32_t *parties, size_t n)
+{
+    while (n > 0 && party_numbered(c, parties[n - 1]) != NULL)
+        n--;
+    return n == 0;
+}
+
 /* Lengths and parties that everything after relies on; a disk may have changed them. */
 static bool row_whole(const struct core *c, const Liaison__Rows__V1__Referral *r)
 {
     return party_numbered(c, r->from) != NULL && party_numbered(c, r->to) != NULL &&
-           party_numbered(c, r->responsible) != NULL && r->id.len == ID_BYTES &&
+           party_numbered(c, r->responsible) != NULL &&
+           all_known(c, r->told, r->n_told) && r->id.len == ID_BYTES &&
            r->digest.len == HASH_BYTES && r->signer.len == HASH_BYTES &&
            r->wrapped.len == (r->erased_seq == 0 ? VAULT_WRAPPED_BYTES : 0) &&
            item_trail_whole(r);
@@ -113,6 +121,26 @@ struct item *item_make(struct batch *b)
     i->row.wrapped.len = VAULT_WRAPPED_BYTES;
     i->keyed = i->fresh = i->dirty = true;
     return i;
+}
+
+bool item_party(const struct item *i, const struct party *who)
+{
+    return who->number == i->row.from || who->number == i->row.to;
+}
+
+bool item_knows(const struct item *i, const struct party *who)
+{
+    bool told = item_party(i, who);
+
+    for (size_t t = 0; !told && t < i->row.n_told; t++)
+        told = i->row.told[t] == who->number;
+    return told;
+}
+
+struct party *item_other(const struct batch *b, const struct item *i,
+                         const struct party *who)
+{
+    return party_numbered(b->core, who->number == i->row.from ? i->row.to : i->row.from);
 }
 
 enum liaison_code item_keys(struct batch *b, struct item *i)

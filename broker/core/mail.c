@@ -17,30 +17,47 @@ static void mail_key(uint32_t agency, unsigned class, uint64_t mail,
     be64_put(key + 5, mail);
 }
 
-static void put_row(struct batch *b, const uint8_t key[MAIL_KEY], uint64_t referral,
-                    uint32_t version, uint32_t attempts)
+static void put_row(struct batch *b, const uint8_t key[MAIL_KEY],
+                    const Liaison__Rows__V1__Mail *row)
 {
-    Liaison__Rows__V1__Mail row = LIAISON__ROWS__V1__MAIL__INIT;
     uint8_t bytes[64];
 
-    row.referral = referral;
-    row.version = version;
-    row.attempts = attempts;
     store_put(b->tx, T_MAIL, slice(key, MAIL_KEY),
-              slice(bytes, liaison__rows__v1__mail__pack(&row, bytes)));
+              slice(bytes, liaison__rows__v1__mail__pack(row, bytes)));
 }
 
-uint64_t mail_put(struct batch *b, struct party *to, unsigned class, uint64_t referral,
-                  uint32_t version)
+static uint64_t put_new(struct batch *b, struct party *to, unsigned class,
+                        const Liaison__Rows__V1__Mail *row)
 {
     uint8_t key[MAIL_KEY];
     uint64_t mail = ++to->mail;
 
     party_touch(b, to);
     mail_key(to->number, class, mail, key);
-    put_row(b, key, referral, version, 0);
+    put_row(b, key, row);
     delivery_added(b->core->delivery, to->number, class, mail);
     return mail;
+}
+
+uint64_t mail_put(struct batch *b, struct party *to, unsigned class, uint64_t referral,
+                  uint32_t version)
+{
+    Liaison__Rows__V1__Mail row = LIAISON__ROWS__V1__MAIL__INIT;
+
+    row.referral = referral;
+    row.version = version;
+    return put_new(b, to, class, &row);
+}
+
+void mail_alert(struct batch *b, struct party *to, const struct item *i,
+                Liaison__V1__Flag flag, uint64_t entry_seq)
+{
+    Liaison__Rows__V1__Mail row = LIAISON__ROWS__V1__MAIL__INIT;
+
+    row.referral = i->number;
+    row.flag = (uint32_t)flag;
+    row.entry = entry_seq;
+    put_new(b, to, i->row.mail_class, &row);
 }
 
 static void undo_later(struct batch *b, uint32_t agency, unsigned class, uint64_t mail)
@@ -146,6 +163,11 @@ void mail_erase(struct batch *b, uint32_t agency)
 
 /* ------------------------------------------------------------ push */
 
+static bool is_alert(const Liaison__Rows__V1__Mail *row)
+{
+    return row->flag != 0;
+}
+
 struct found {
     uint64_t mail;
     uint8_t key[MAIL_KEY];
@@ -185,13 +207,40 @@ static struct found find_first(struct batch *b, const struct delivery_offer *o)
     return f;
 }
 
-/* The referral as a card (with its sections where the rules reveal them on delivery), or the news of a move. */
+/* A card without sections, and the entry as it stands. */
+static bool fill_alert(struct batch *b, struct item *i, const struct found *f,
+                       const struct party *to, Liaison__V1__Deliver *d)
+{
+    Liaison__V1__Alert *a = arena_alloc(b->arena, sizeof *a);
+    struct slice entry;
+    uint8_t key[8], *copy;
+
+    if (a == NULL)
+        return batch_fail(b, LIAISON_MEMORY), false;
+    be64_put(key, f->row->entry);
+    if (store_get(b->tx, T_ENTRY, slice(key, sizeof key), &entry) != LIAISON_OK)
+        return batch_fail(b, LIAISON_DAMAGED), false;
+    copy = arena_copy(b->arena, entry);
+    if (copy == NULL)
+        return batch_fail(b, LIAISON_MEMORY), false;
+    liaison__v1__alert__init(a);
+    a->flag = (Liaison__V1__Flag)f->row->flag;
+    a->entry = (ProtobufCBinaryData){entry.n, copy};
+    a->card = card_of(b, i, to, false);
+    d->item_case = LIAISON__V1__DELIVER__ITEM_ALERT;
+    d->alert = a;
+    return a->card != NULL;
+}
+
+/* The referral as a card (with its sections where the rules reveal them on delivery), the news of a move, or an alert. */
 static bool fill_deliver(struct batch *b, struct item *i, const struct found *f,
                          const struct party *to, Liaison__V1__Deliver *d)
 {
     const Liaison__V1__SignedAction *action;
     Liaison__V1__Notice *n;
 
+    if (is_alert(f->row))
+        return fill_alert(b, i, f, to, d);
     if (f->row->version == 0) {
         d->item_case = LIAISON__V1__DELIVER__ITEM_REFERRAL;
         d->referral = card_of(b, i, to, card_revealed(i));
@@ -216,6 +265,8 @@ static bool delivered_names(struct batch *b, const struct item *i,
                             const Liaison__V1__Deliver *d, const char ***names, size_t *n)
 {
     *n = 0;
+    if (d->item_case == LIAISON__V1__DELIVER__ITEM_ALERT)
+        return true;
     if (d->item_case == LIAISON__V1__DELIVER__ITEM_REFERRAL) {
         *names = (const char **)i->row.granted;
         *n = d->referral->referral->n_sections;
@@ -231,8 +282,7 @@ static bool delivered_names(struct batch *b, const struct item *i,
 static bool record_delivery(struct batch *b, struct item *i, const struct session *s,
                             const Liaison__V1__Deliver *d, struct slice returned)
 {
-    uint32_t other = s->party->number == i->row.to ? i->row.from : i->row.to;
-    const char **names;
+    const char **names = NULL;
     struct recorded made;
     struct ledger_fact f = {
         .event = LIAISON__V1__EVENT__EVENT_DELIVERY,
@@ -243,10 +293,12 @@ static bool record_delivery(struct batch *b, struct item *i, const struct sessio
 
     if (!delivered_names(b, i, d, &names, &f.n_sections))
         return false;
+    if (d->item_case == LIAISON__V1__DELIVER__ITEM_REFERRAL)
+        deadline_delivered(b, i);
     f.sections = names;
     f.operation = f.n_sections > 0 ? LIAISON__V1__OPERATION__OPERATION_DISCLOSURE
                                    : LIAISON__V1__OPERATION__OPERATION_CONSULTATION;
-    return record(b, &f, s->party, party_numbered(b->core, other), i, false, &made);
+    return record(b, &f, s->party, item_other(b, i, s->party), i, false, &made);
 }
 
 /* Encodes the push into a call of its own. NULL: the batch has failed, and so goes the lease. */
@@ -268,7 +320,10 @@ static struct call *push_call(struct batch *b, struct item *i, const struct foun
     if (c->reply.p == NULL) {
         batch_fail(b, LIAISON_MEMORY);
     } else if (record_delivery(b, i, s, d, c->reply)) {
-        put_row(b, f->key, f->row->referral, f->row->version, d->attempt);
+        Liaison__Rows__V1__Mail row = *f->row;
+
+        row.attempts = d->attempt;
+        put_row(b, f->key, &row);
         return c;
     }
     call_free(c);
@@ -390,7 +445,6 @@ static bool find_mail(struct batch *b, uint32_t agency, uint64_t mail, struct fo
 static bool record_receipt(struct batch *b, struct item *i, const struct session *s,
                            const char *officer, Liaison__V1__State before)
 {
-    uint32_t other = s->party->number == i->row.to ? i->row.from : i->row.to;
     struct recorded made;
     struct ledger_fact f = {
         .event = LIAISON__V1__EVENT__EVENT_RECEIPT,
@@ -402,7 +456,7 @@ static bool record_receipt(struct batch *b, struct item *i, const struct session
         .after = (Liaison__V1__State)i->row.state,
     };
 
-    return record(b, &f, s->party, party_numbered(b->core, other), i, true, &made);
+    return record(b, &f, s->party, item_other(b, i, s->party), i, true, &made);
 }
 
 /* An item that is not there any more was acknowledged before: that is done already. */
@@ -422,7 +476,7 @@ static bool ack_one(struct batch *b, const struct session *s,
     struct referral_step step;
 
     take_out(b, s->party->number, class, lease->mailbox);
-    if (f.row->version == 0) {
+    if (f.row->version == 0 && !is_alert(f.row)) {
         i->row.mail = 0;
         if (referral_step((Liaison__V1__Type)i->row.type, before, REFERRAL_RECEIVED,
                           REFERRAL_BROKER, &step) == LIAISON_OK)

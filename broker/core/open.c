@@ -180,7 +180,8 @@ static enum liaison_code open_store(struct core *c, char *why, size_t why_len)
         .window_bytes = c->settings.window_bytes,
         .first_lease = c->head.epoch << 32 | 1,
     });
-    return c->delivery == NULL ? LIAISON_MEMORY : party_load(c);
+    code = c->delivery == NULL ? LIAISON_MEMORY : party_load(c);
+    return code == LIAISON_OK ? deadline_open(c) : code;
 }
 
 enum liaison_code core_new(const struct core_settings *settings, struct core **out,
@@ -233,6 +234,8 @@ void core_free(struct core *c)
     for (unsigned g = 0; c->sockets != NULL && g <= c->settings.gates; g++)
         close_pair(c->sockets[g]);
     free(c->sockets);
+    core_free_chain(c->reloads);
+    kept_rules_undo(c);
     while (map_next(c->sessions, &i, &key, &session))
         peer_free(session);
     map_free(c->sessions);
@@ -241,6 +244,7 @@ void core_free(struct core *c)
     note_policy_free(c->settings.witnesses);
     log_free(c->log);
     party_free(c);
+    keys_free(c);
     delivery_free(c->delivery);
     vault_close(c->vault);
     store_close(c->store);

@@ -98,6 +98,7 @@ static int load_row(void *arg, struct slice key, struct slice value)
     if (p != NULL) {
         p->counter = p->committed.counter = row->counter;
         p->mail = p->committed.mail = row->mail;
+        p->taken = p->committed.taken = row->taken;
     }
     return p == NULL;
 }
@@ -147,6 +148,7 @@ void party_flush(struct batch *b)
         row.name = (char *)p->name;
         row.counter = p->counter;
         row.mail = p->mail;
+        row.taken = p->taken;
         struct slice bytes = arena_pack(b->arena, &row.base);
 
         if (bytes.p == NULL)
@@ -161,6 +163,7 @@ void party_committed(struct batch *b)
     for (struct party *p = b->dirty_parties; p != NULL; p = p->next_dirty) {
         p->committed.counter = p->counter;
         p->committed.mail = p->mail;
+        p->committed.taken = p->taken;
         p->dirty = false;
     }
     b->dirty_parties = NULL;
@@ -172,6 +175,7 @@ void party_undo(struct batch *b)
     for (struct party *p = b->dirty_parties; p != NULL; p = p->next_dirty) {
         p->counter = p->committed.counter;
         p->mail = p->committed.mail;
+        p->taken = p->committed.taken;
         p->month = 0; /* its keys may have been made in the batch */
         p->dirty = false;
     }

@@ -6,13 +6,14 @@
 #include "broker/ops/log.h"
 #include "proto/err.h"
 
-/* The name that the ledger uses: an agency's as it is, others with their role before it. */
+/* The name that the ledger uses: an agency's as it is, others with their role before it. An approver is its agency; which
+ * of its people it was the entry's role and certificate say. */
 static struct party *party_of(struct core *c, const struct tls_identity *peer)
 {
     static const char *const ROLE[] = {[TLS_AGENCY] = "",
                                        [TLS_AUDITOR] = "auditor:",
                                        [TLS_BROKER] = "broker:",
-                                       [TLS_APPROVER] = "approver:"};
+                                       [TLS_APPROVER] = ""};
     char name[ID_NAME_MAX + 16];
 
     snprintf(name, sizeof name, "%s%s", ROLE[peer->role], peer->name);
@@ -24,12 +25,22 @@ static bool record_session(struct batch *b, const struct tls_identity *peer,
 {
     struct party *p = party_of(b->core, peer);
     struct recorded made;
+    const struct rules_line *line;
+    struct slice rule;
     struct ledger_fact f = {
         .event = event,
         .code = code,
         .operation = LIAISON__V1__OPERATION__OPERATION_NONE,
         .certificate = peer->certificate,
+        .role = peer->role_name,
     };
+
+    if (code == LIAISON_REVOKED &&
+        rules_denies_certificate(b->core->settings.rules, peer->certificate, &line)) {
+        rule = slice(line->id, sizeof line->id);
+        f.rules = &rule;
+        f.n_rules = 1;
+    }
 
     if (p == NULL)
         return batch_fail(b, LIAISON_MEMORY), false;
@@ -97,6 +108,8 @@ void peer_opened(struct batch *b, struct call *c)
         !record_session(b, c->peer, LIAISON__V1__EVENT__EVENT_SESSION, LIAISON_OK))
         return;
     if (s == NULL && (s = admit(b, c)) == NULL) /* else the second try of a batch */
+        return;
+    if (!b->core->evidence && !key_spoke(b, s, s->certificate))
         return;
     welcome(b, c, s);
 }

@@ -57,8 +57,7 @@ static void answer_read(struct batch *b, struct call *c, struct session *s,
 
     core_answer(b, c, f);
     if (item != NULL)
-        other = party_numbered(b->core, s->party->number == item->row.to ? item->row.from
-                                                                         : item->row.to);
+        other = item_other(b, item, s->party);
     fact->certificate = s->certificate;
     fact->returned = c->reply;
     if (caller != NULL) {
@@ -144,8 +143,10 @@ bool note_received(struct batch *b, struct item *i, struct party *reader,
     struct referral_step step;
     struct recorded made;
 
-    if (reader->number != i->row.to ||
-        referral_step((Liaison__V1__Type)i->row.type, before, REFERRAL_RECEIVED,
+    if (reader->number != i->row.to)
+        return true;
+    deadline_delivered(b, i);
+    if (referral_step((Liaison__V1__Type)i->row.type, before, REFERRAL_RECEIVED,
                       REFERRAL_BROKER, &step) != LIAISON_OK)
         return true;
     struct ledger_fact f = {
@@ -310,6 +311,13 @@ void list_call(struct batch *b, struct call *c, struct session *s)
 
 /* ------------------------------------------------------------ Open and History */
 
+/* An approver sees what its agency sends, and not what it gets. */
+static bool is_theirs(const struct session *s, const struct item *i)
+{
+    return s->role == TLS_AGENCY ? item_knows(i, s->party)
+                                 : i->row.from == s->party->number;
+}
+
 /* The caller's referral, or NULL after the answer that also stands for one that does not exist. */
 static struct item *own_referral(struct batch *b, struct call *c, struct session *s,
                                  const Liaison__V1__Reference *r,
@@ -322,7 +330,7 @@ static struct item *own_referral(struct batch *b, struct call *c, struct session
         return NULL;
     if (r != NULL && id_name(r->from) && id_valid(id))
         i = item_find(b, party_find(b->core, r->from), id);
-    if (i != NULL && (i->row.from == s->party->number || i->row.to == s->party->number))
+    if (i != NULL && is_theirs(s, i))
         return i;
     if (b->failed == LIAISON_OK)
         refuse(b, c, s, LIAISON_NOT_FOUND, NULL, event,
@@ -417,7 +425,9 @@ void open_call(struct batch *b, struct call *c, struct session *s)
         return;
     view.card =
         card_of(b, i, s->party, s->party->number == i->row.to && card_revealed(i));
-    if (view.card == NULL || !fill_actions(b, i, s->party, &view) ||
+    if (view.card == NULL ||
+        (s->role == TLS_AGENCY && item_party(i, s->party) &&
+         !fill_actions(b, i, s->party, &view)) ||
         !shown_names(b, &view, &names, &n))
         return;
     struct ledger_fact fact = {
@@ -491,77 +501,6 @@ void history_call(struct batch *b, struct call *c, struct session *s)
 
 /* ------------------------------------------------------------ Directory */
 
-static Liaison__V1__Agency *agency_of(struct batch *b, const struct rules_agency *a)
-{
-    Liaison__V1__Agency *row = arena_alloc(b->arena, sizeof *row);
-    const struct slice *certificates;
-    size_t n = directory_find(b->core->settings.directory, a->name, &certificates);
-    ProtobufCBinaryData *list = arena_alloc(b->arena, n * sizeof *list);
-
-    if (row == NULL || list == NULL)
-        return NULL;
-    liaison__v1__agency__init(row);
-    row->id = (char *)a->name;
-    row->kind = (char *)a->kind;
-    row->area = (char *)a->area;
-    for (size_t i = 0; i < n; i++)
-        list[i] = (ProtobufCBinaryData){certificates[i].n, (uint8_t *)certificates[i].p};
-    row->seal_certificates = list;
-    row->n_seal_certificates = n;
-    return row;
-}
-
-static bool agency_wanted(const Liaison__V1__Directory *d, const struct rules_agency *a)
-{
-    return (d->agency[0] == '\0' || strcmp(d->agency, a->name) == 0) &&
-           (d->kind[0] == '\0' || strcmp(d->kind, a->kind) == 0) &&
-           (d->area[0] == '\0' || rules_area_within(a->area, d->area)) &&
-           (d->cursor.len == 0 ||
-            strncmp(a->name, (const char *)d->cursor.data, d->cursor.len) > 0 ||
-            (strncmp(a->name, (const char *)d->cursor.data, d->cursor.len) == 0 &&
-             strlen(a->name) > d->cursor.len));
-}
-
-static bool fill_agencies(struct batch *b, const Liaison__V1__Directory *d, size_t rows,
-                          Liaison__V1__Agencies *page)
-{
-    const struct rules_agency *a;
-    size_t bytes = 0;
-
-    page->agencies = arena_alloc(b->arena, rows * sizeof *page->agencies);
-    for (size_t i = 0; page->agencies != NULL &&
-                       (a = rules_agency_at(b->core->settings.rules, i)) != NULL;
-         i++) {
-        if (!agency_wanted(d, a))
-            continue;
-        if (page->n_agencies == rows || bytes > b->core->settings.page_bytes) {
-            const char *last = page->agencies[page->n_agencies - 1]->id;
-
-            page->cursor = (ProtobufCBinaryData){strlen(last), (uint8_t *)last};
-            break;
-        }
-        Liaison__V1__Agency *row = agency_of(b, a);
-
-        if (row == NULL)
-            return false;
-        bytes += liaison__v1__agency__get_packed_size(row);
-        page->agencies[page->n_agencies++] = row;
-    }
-    return page->agencies != NULL;
-}
-
-static bool fill_crls(struct batch *b, Liaison__V1__Agencies *page)
-{
-    const struct slice *crls;
-    size_t n = tls_trust_crls(b->core->settings.trust, &crls);
-
-    page->crls = arena_alloc(b->arena, n * sizeof *page->crls);
-    for (size_t i = 0; page->crls != NULL && i < n; i++)
-        page->crls[page->n_crls++] =
-            (ProtobufCBinaryData){crls[i].n, (uint8_t *)crls[i].p};
-    return page->crls != NULL;
-}
-
 void directory_call(struct batch *b, struct call *c, struct session *s)
 {
     const Liaison__V1__Directory *d = c->frame->directory;
@@ -575,11 +514,8 @@ void directory_call(struct batch *b, struct call *c, struct session *s)
                slice(NULL, 0));
         return;
     }
-    if (!fill_agencies(b, d, page_rows(b->core, d->limit), &page) ||
-        !fill_crls(b, &page)) {
-        batch_fail(b, LIAISON_MEMORY);
+    if (!agencies_fill(b, d, page_rows(b->core, d->limit), &page))
         return;
-    }
     f.body_case = LIAISON__V1__FRAME__BODY_AGENCIES;
     f.agencies = &page;
     answer_read(b, c, s, &f, &fact, NULL);

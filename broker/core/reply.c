@@ -85,12 +85,31 @@ static bool is_signed(const struct call *c)
            c->frame->body_case == LIAISON__V1__FRAME__BODY_ACT;
 }
 
+/* The rule that denies the certificate which signed, or spoke: no decision of the rules took part, and it is named all the same. */
+static const struct rules_decision *denied_certificate(const struct core *core,
+                                                       const struct call *c,
+                                                       const struct session *s,
+                                                       struct rules_decision *only)
+{
+    const struct rules *rules = core->settings.rules;
+
+    if (!rules_denies_certificate(rules, c->signer, &only->lines[0]) &&
+        !rules_denies_certificate(rules, s->certificate, &only->lines[0]))
+        return NULL;
+    only->n_lines = 1;
+    return only;
+}
+
 void core_refused(struct batch *b, struct call *c, struct session *s,
                   const struct denial *d)
 {
+    struct rules_decision only;
+    const struct rules_decision *decision =
+        d->decision == NULL && d->code == LIAISON_REVOKED
+            ? denied_certificate(b->core, c, s, &only)
+            : d->decision;
     Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
     Liaison__V1__Refused r = LIAISON__V1__REFUSED__INIT;
-    struct slice ids[RULES_MATCHED_MAX];
     struct recorded made;
     struct ledger_fact fact = {
         .event = d->event,
@@ -103,18 +122,18 @@ void core_refused(struct batch *b, struct call *c, struct session *s,
         .purpose = d->purpose,
         .basis = d->basis,
         .certificate = s->certificate,
-        .rules = ids,
-        .n_rules = d->decision == NULL ? 0 : d->decision->n_lines,
     };
 
-    for (size_t i = 0; i < fact.n_rules; i++)
-        ids[i] = slice(d->decision->lines[i]->id, 32);
+    if (decision != NULL) {
+        fact.n_rules = decision->n_lines;
+        fact.rules = kept_rules_cite(b, decision->lines, fact.n_rules);
+    }
     if (!record(b, &fact, s->party, d->counterpart, NULL, true, &made))
         return;
     r.code = (Liaison__V1__Code)d->code;
     r.text = (char *)(d->text != NULL ? d->text : err_text(d->code));
-    if (d->decision != NULL)
-        r.rules = rules_named(c->arena, d->decision, &r.n_rules);
+    if (decision != NULL)
+        r.rules = rules_named(c->arena, decision, &r.n_rules);
     r.entry = binary(made.entry);
     r.opening = binary(slice(made.opening, sizeof made.opening));
     f.body_case = LIAISON__V1__FRAME__BODY_REFUSED;

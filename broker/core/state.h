@@ -12,6 +12,7 @@
 #include "broker/delivery/delivery.h"
 #include "broker/ledger/clock.h"
 #include "broker/ledger/ledger.h"
+#include "broker/ops/metrics.h"
 #include "broker/referral/referral.h"
 
 extern const struct store_table TABLES[T__COUNT]; /* open.c */
@@ -22,8 +23,10 @@ struct party {
     char name[ID_NAME_MAX +
               16]; /* with its role before it, but for agencies: "auditor:fr/dpa" */
     uint64_t counter, mail;
+    uint32_t taken; /* referrals it has accepted and not finished */
     struct {
         uint64_t counter, mail;
+        uint32_t taken;
     } committed;
     bool dirty;
     uint32_t month; /* of month_keys; 0: none in memory */
@@ -49,12 +52,35 @@ struct summaries {
     uint64_t day;    /* since 1970, UTC */
 };
 
+/* Kinds of deadlines; 0 is where the answer clock is kept. */
+enum deadline { DEADLINE_CLOCK, DEADLINE_ANSWER, DEADLINE_ERASE, DEADLINE__COUNT };
+enum { DEADLINE_KEY = 17 };
+
+/* What is due, and when; see deadline.c. */
+struct deadlines {
+    struct answer_clock clock;
+    uint64_t kept_ns; /* clock.alive_ns, as the store has it */
+    uint64_t first_ms[DEADLINE__COUNT]; /* nothing of that kind is due before; UINT64_MAX: there is none */
+    uint64_t looked_ms;                 /* monotonic */
+};
+
 /* Readers of the store in other processes, as they were seen last; see tend.c. */
 struct tended {
     uint64_t at_ms; /* monotonic */
     int held_by;    /* process; 0: nobody */
     uint64_t held_since_ms;
     bool held_told;
+};
+
+/* Where the core is in what it goes through whenever rules, directory or day are new; zeros: at the beginning. */
+struct rounds {
+    enum { ROUND_PUBLISHED, ROUND_WITHDRAWN, ROUND_DONE } stage;
+    int32_t day;
+    size_t published; /* of the directory's rows */
+    struct keys_place {
+        uint8_t key[40];
+        size_t n;
+    } withdrawn; /* of T_KEY: from which key on */
 };
 
 struct core {
@@ -70,6 +96,7 @@ struct core {
     bool step_told; /* an entry says that the clock is held */
     bool held_said; /* the log does */
     struct summaries summaries;
+    struct deadlines deadlines;
     bool evidence;          /* the log is not what was signed: nothing is written or signed, only auditors are served */
     uint64_t replayed;      /* the last referral that was compared with its entries */
     uint64_t scrubbed_ms;   /* monotonic: when entries were last hashed again */
@@ -77,12 +104,17 @@ struct core {
     uint64_t time_ns;       /* of the last entry */
     uint64_t next_number;   /* of referrals */
     uint8_t rule_set[32];
+    struct map *cited;    /* lines of these rules that are kept, by the first 8 bytes of their ids */
+    struct call *reloads; /* that wait to be put into force, the first one in progress */
+    size_t text_left;     /* bytes of its rules that are yet to be kept */
     void **sockets; /* gates, then main */
     struct map *sessions;
     struct party **parties; /* by number - 1 */
     size_t n_parties, stored_parties;
     struct map *party_names; /* by hash of the name; see party.c */
     struct tended tended;
+    struct map *known_keys; /* certificates that have their KEY entry; see keys.c */
+    struct rounds rounds;
     bool stopping;
     bool was_full; /* the last batch found no room */
 };
@@ -133,7 +165,8 @@ struct batch {
     uint64_t seq; /* number of the next entry in the store; its place in the log is log_base() less */
     struct log_batch tree;
     bool note;    /* a checkpoint is in the transaction */
-    bool mends;   /* an index is put right in it */
+    bool mends;   /* what no entry tells of is in it: an index put right, a deadline put off, the time, a text of rules */
+    bool timed;   /* the answer clock is in it */
     bool turns_key; /* something is erased: the key file's key is replaced with the commit */
     bool stepped; /* the wall clock has, and no entry says so yet */
     struct summaries summaries;
@@ -189,6 +222,13 @@ MUST_CHECK
 enum liaison_code batch_run(struct core *core, struct arena *arena, struct call *calls,
                             bool *more);
 
+/* Does some work of the broker's own in a batch by itself; `full`: on the reserve. Resets the arena.
+ * Errors: LIAISON_FULL, LIAISON_MEMORY: nothing was done; what ends the process. */
+typedef void batch_work(struct batch *b, void *arg);
+MUST_CHECK
+enum liaison_code batch_alone(struct core *core, struct arena *arena, bool full,
+                              batch_work *work, void *arg);
+
 /* Sends a chain to its gates, each gate's part as one message, in order. Takes the chain. */
 void core_send(struct core *core, struct call *chain);
 
@@ -234,6 +274,14 @@ static inline bool item_erased(const struct item *i)
 {
     return i->row.erased_seq != 0;
 }
+
+/* True of its sender and its recipient; and of those, too, who were told of it: they see the card and the history. */
+bool item_party(const struct item *i, const struct party *who);
+bool item_knows(const struct item *i, const struct party *who);
+
+/* The other party of it, as `who` sees it; of those who were told of it, the sender. */
+struct party *item_other(const struct batch *b, const struct item *i,
+                         const struct party *who);
 
 /* Unwraps its keys if that was not done yet. LIAISON_ERASED, and no failure of the batch: it has none any more. */
 MUST_CHECK
@@ -394,10 +442,7 @@ handler list_call, open_call, history_call, directory_call; /* read.c */
 handler entries_call;                                       /* audit.c */
 handler prove_call, hashes_call; /* prove.c */
 
-/* Puts the rules in force, the whole text and each rule, where they stay: whoever reads entries later wants those they
- * cite. */
-void kept_rules_keep(struct batch *b); /* kept_rules.c */
-handler rule_text_call;
+handler rule_text_call;                                     /* kept_rules.c */
 handler cosign_call;                                        /* cosign.c */
 handler summarize_call;                                     /* summary.c */
 handler grant_call, ack_call;                               /* mail.c */
@@ -419,6 +464,28 @@ MUST_CHECK
 bool note_received(struct batch *b, struct item *i, struct party *reader,
                    const uint8_t certificate[32], const char *officer);
 
+/* ------------------------------------------------------------ kept_rules.c */
+
+/* Keeps the whole text of a rule set for whoever reads entries later, a part at a call: *left is how many bytes of it are yet
+ * to be kept. False: it is all there. */
+bool kept_rules_keep(struct batch *b, const struct rules *rules, size_t *left);
+
+/* Ids of the lines that an entry cites, for ledger_fact.rules, in the batch's arena; each line is kept when it is first
+ * cited. NULL: the batch has failed. */
+const struct slice *kept_rules_cite(struct batch *b, const struct rules_line *const *lines, size_t n);
+
+/* After a batch that failed: what it kept is not there. */
+void kept_rules_undo(struct core *c);
+
+/* ------------------------------------------------------------ reload.c */
+
+/* Says in the start's batch what is in force, and what was when the broker ran last. */
+void reload_begin(struct batch *b);
+
+/* Goes on with the reload that waits, a batch a step, so that calls are served in between. Errors: what ends the process. */
+MUST_CHECK
+enum liaison_code reload_step(struct core *core, struct arena *arena);
+
 /* ------------------------------------------------------------ erase.c */
 
 /* Erases in a batch of its own: it wraps keys anew that other calls of a batch may have in hand. */
@@ -429,14 +496,76 @@ void erase_call(struct batch *b, struct call *c);
 MUST_CHECK
 enum liaison_code erase_settle(struct core *core, struct call *c, enum liaison_code code);
 
+/* Erases what is not erased yet, of a legal ground, asked for by an officer (NULL: by the rules), in a batch that holds nothing
+ * else; erase_turn() has to follow it. False: the batch has failed. */
+MUST_CHECK
+bool erase_items(struct batch *b, struct item *const *items, size_t n, const char *basis,
+                 const char *officer);
+
+/* After that batch has ended with `code`: the key file's old key is destroyed, or its new one where nothing was erased.
+ * *done (LIAISON_OK, or why nothing was). Errors: as erase_settle(). */
+MUST_CHECK
+enum liaison_code erase_turn(struct core *core, enum liaison_code code, size_t n,
+                             enum liaison_code *done);
+
 /* "erased under entry 12", in the arena. */
 const char *erased_text(struct arena *a, const struct item *i);
+
+/* ------------------------------------------------------------ deadline.c */
+
+/* Reads the answer clock. Errors: LIAISON_DAMAGED, LIAISON_IO, LIAISON_MEMORY. */
+MUST_CHECK
+enum liaison_code deadline_open(struct core *c);
+
+/* What the rules oblige to, in a new referral's row: times to answer and who is told. False: the batch has failed. */
+MUST_CHECK
+bool deadline_fill(struct batch *b, struct item *i, const struct rules_decision *d);
+
+/* It was submitted, or has moved: how long it is kept begins anew, and whoever has answered is not waited for. */
+void deadline_moved(struct batch *b, struct item *i);
+
+/* The recipient was told of it: if that was the first time, the time to answer begins. */
+void deadline_delivered(struct batch *b, struct item *i);
+
+/* Nobody waits for an answer, or to erase it, any more. */
+void deadline_drop(struct batch *b, struct item *i);
+
+/* When the recipient has to have answered, and when it is erased unless it moves, by ledger time; 0: no such time. */
+uint64_t deadline_answer_by_ms(const struct batch *b, const struct item *i);
+uint64_t deadline_keep_until_ms(const Liaison__Rows__V1__Referral *row);
+
+/* Takes a row out of the table. */
+void deadline_take_out(struct batch *b, enum deadline kind, uint64_t at_ms,
+                       uint64_t number);
+
+/* Nobody waits for an answer any more. Its erasure is due later, as it has moved. */
+void deadline_answered(struct batch *b, struct item *i);
+void deadline_put_off(struct batch *b, struct item *i);
+
+/* True if the table has what the row says; puts it there. */
+bool deadline_whole(struct batch *b, const Liaison__Rows__V1__Referral *row, uint64_t number);
+void deadline_mend(struct batch *b, uint64_t number);
+
+/* Puts the answer clock into a batch, if that is due. While an answer is awaited it is due without anything else, too. */
+void deadline_keep_time(struct batch *b);
+bool deadline_time_due(const struct core *c, uint64_t now_ns);
+
+/* ------------------------------------------------------------ due.c */
+
+/* Once a second: lets what is due happen, some of it if there is much. *more: there is something to deliver now. */
+MUST_CHECK
+enum liaison_code deadline_run(struct core *core, struct arena *arena, bool *more);
 
 /* ------------------------------------------------------------ mail.c */
 
 /* Puts a referral (version 0) or an action's notice into `to`'s mailbox. Returns the item's number. */
 uint64_t mail_put(struct batch *b, struct party *to, unsigned class, uint64_t referral,
                   uint32_t version);
+
+/* Puts an alert into `to`'s mailbox: the referral's card without sections, a flag, and the entry of that number in the store,
+ * which says so. `to` is a party of the referral or among those told of it (row.told). */
+void mail_alert(struct batch *b, struct party *to, const struct item *i,
+                Liaison__V1__Flag flag, uint64_t entry_seq);
 
 /* Takes the referral's own item out of the recipient's mailbox, if it still waits. */
 void mail_drop(struct batch *b, struct item *i);
@@ -544,6 +673,43 @@ void summary_if_due(struct batch *b);
 
 /* Compares the next few referrals with what their entries come to, over and over again; changes nothing. Resets the arena. */
 void replay_some(struct core *c, struct arena *arena);
+
+/* ------------------------------------------------------------ keys.c */
+
+enum key_use { KEY_SIGN = 1, KEY_APPROVE, KEY_SEAL };
+
+/* Has a KEY entry made when the certificate is the first time seen in this use in that name. False: the batch has failed. */
+MUST_CHECK
+bool key_seen(struct batch *b, const struct party *owner, enum key_use use, const uint8_t sha256[32]);
+
+/* The same of one that logged in, or signed, in this session. */
+MUST_CHECK
+bool key_spoke(struct batch *b, const struct session *s, const uint8_t sha256[32]);
+
+/* True if the Directory shows it on that day: its agency is declared and still there, and no rule denies it. */
+bool key_listed(const struct core *c, const struct published *p, int32_t day);
+
+/* Some of the directory, from row *next on: each that is listed gets its KEY entry. True: there may be more. */
+bool keys_publish(struct batch *b, size_t *next);
+
+/* Some of the sealing certificates that have one: each that is not listed any more gets another that says so. */
+bool keys_withdraw(struct batch *b, struct keys_place *next);
+void keys_free(struct core *c);
+
+/* ------------------------------------------------------------ rounds.c */
+
+/* Rules or directory are new: all of it once more. */
+void rounds_begin(struct core *c);
+
+/* One part of it, if something is left; *more is set then. Resets the arena. Errors: what ends the process. */
+MUST_CHECK
+enum liaison_code rounds_run(struct core *c, struct arena *arena, bool *more);
+
+/* ------------------------------------------------------------ agencies.c */
+
+/* A page of the agencies that `d` asks for, at most `rows`, and the broker's CRLs. False: the batch has failed. */
+MUST_CHECK
+bool agencies_fill(struct batch *b, const Liaison__V1__Directory *d, size_t rows, Liaison__V1__Agencies *page);
 
 /* ------------------------------------------------------------ tend.c */
 

@@ -163,7 +163,6 @@ static bool record_submit(struct batch *b, struct call *c, struct session *s,
                           const struct judged *j, struct item *i, struct party *to,
                           struct recorded *made)
 {
-    struct slice ids[RULES_MATCHED_MAX];
     struct ledger_fact f = {
         .event = LIAISON__V1__EVENT__EVENT_SUBMIT,
         .operation = LIAISON__V1__OPERATION__OPERATION_COLLECTION,
@@ -173,7 +172,7 @@ static bool record_submit(struct batch *b, struct call *c, struct session *s,
         .case_id = binary_slice(j->e->case_id),
         .purpose = j->e->purpose,
         .basis = j->e->basis,
-        .rules = ids,
+        .rules = kept_rules_cite(b, j->decision.lines, j->decision.n_lines),
         .n_rules = j->decision.n_lines,
         .certificate = c->signer,
         .after = LIAISON__V1__STATE__STATE_REQUESTED,
@@ -184,8 +183,6 @@ static bool record_submit(struct batch *b, struct call *c, struct session *s,
         .content = binary_slice(j->submit->referral->envelope),
     };
 
-    for (size_t n = 0; n < f.n_rules; n++)
-        ids[n] = slice(j->decision.lines[n]->id, 32);
     return record(b, &f, s->party, to, i, false, made);
 }
 
@@ -201,6 +198,9 @@ static void take(struct batch *b, struct call *c, struct session *s, struct judg
         return;
     }
     fill_row(b, c, s, j, i, to);
+    if (!deadline_fill(b, i, &j->decision))
+        return;
+    deadline_moved(b, i);
     i->referral = kept;
     i->envelope = j->e;
     index_put(b, i);
@@ -273,22 +273,19 @@ static void decision_sections(struct call *c, const struct judged *j,
 
 static bool record_check(struct batch *b, struct session *s, const struct judged *j)
 {
-    struct slice ids[RULES_MATCHED_MAX];
     struct recorded made;
     struct ledger_fact f = {
         .event = LIAISON__V1__EVENT__EVENT_CHECK,
         .code = j->code,
         .operation = LIAISON__V1__OPERATION__OPERATION_NONE,
         .certificate = s->certificate,
-        .rules = ids,
+        .rules = kept_rules_cite(b, j->decision.lines, j->decision.n_lines),
         .n_rules = j->decision.n_lines,
         .content = j->submit->referral == NULL
                        ? slice(NULL, 0)
                        : binary_slice(j->submit->referral->envelope),
     };
 
-    for (size_t n = 0; n < f.n_rules; n++)
-        ids[n] = slice(j->decision.lines[n]->id, 32);
     if (j->e != NULL && id_valid(binary_slice(j->e->id)))
         f.referral_id = binary_slice(j->e->id);
     if (j->e != NULL && id_word(j->e->purpose) && id_word(j->e->basis)) {

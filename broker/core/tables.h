@@ -16,8 +16,8 @@ enum table {
     T_LOG,    /* log u32 -> Log row */
     T_HASH,   /* log u32, index u64 -> stored hashes from that index on, 32 bytes each; a log */
     T_NOTE,   /* log u32, size u64 -> signed checkpoint with cosignatures */
-    T_RULES,  /* SHA-256 -> exact text of a rule set */
-    T_RULE,   /* SHA-256 of a rule set, id of a rule in it -> Rule */
+    T_RULES,  /* SHA-256, part u32 -> exact text of a rule set, 256 KiB a part; and (0) -> InForce row: reload.c */
+    T_RULE,   /* SHA-256 of a rule set, id of a line in it -> Rule; those that entries cite */
     T_GROUP,  /* table u8, number >> 8 u64 -> a wrapped key of 256 others' keys; and the key file's epoch: groups.c */
     T_DEADLINE, /* kind u8, time u64, number u64 -> nothing; and (0) -> Pause row: deadline.c */
     T_BARRED, /* number u64 -> nothing: referrals that the rules in force do not allow any more */

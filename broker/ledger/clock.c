@@ -51,3 +51,22 @@ void ledger_clock_confirm(struct ledger_clock *c, uint64_t wall_ns, uint64_t mon
     if (!c->waiting)
         c->time_ns = wall_ns;
 }
+
+void answer_clock_start(struct answer_clock *a, uint64_t paused_ns, uint64_t alive_ns)
+{
+    *a = (struct answer_clock){
+        .paused_ns = paused_ns, .alive_ns = alive_ns, .stands = alive_ns != 0};
+}
+
+void answer_clock_look(struct answer_clock *a, uint64_t now_ns, bool held)
+{
+    if ((a->stands || held) && a->alive_ns != 0 && now_ns > a->alive_ns)
+        a->paused_ns += now_ns - a->alive_ns;
+    a->alive_ns = now_ns;
+    a->stands = held;
+}
+
+uint64_t answer_clock_of(const struct answer_clock *a, uint64_t time_ns)
+{
+    return time_ns > a->paused_ns ? time_ns - a->paused_ns : 0;
+}

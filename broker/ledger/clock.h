@@ -20,3 +20,21 @@ uint64_t ledger_clock_now(struct ledger_clock *c, uint64_t wall_ns, uint64_t mon
 
 /* The operator says that the wall clock is right: time goes on from it, or where it is behind waits for it at half pace. */
 void ledger_clock_confirm(struct ledger_clock *c, uint64_t wall_ns, uint64_t mono_ns);
+
+/* The clock by which agencies have to answer: ledger time, less what passed while the broker was down or its clock was
+ * held. Pure. Source: PROTOCOL.md, "Deadlines". */
+struct answer_clock {
+    uint64_t paused_ns; /* how long it has stood still, all in all */
+    uint64_t alive_ns;  /* ledger time when it was looked at last */
+    bool stands;        /* what passes until the next look does not count */
+};
+
+/* Goes on from what it was when the broker was last known to be alive; what has passed since is a pause. `alive_ns` 0: it
+ * begins with the first look. */
+void answer_clock_start(struct answer_clock *a, uint64_t paused_ns, uint64_t alive_ns);
+
+/* It is `now_ns` by the ledger's clock, which is held or is not. */
+void answer_clock_look(struct answer_clock *a, uint64_t now_ns, bool held);
+
+/* What it says for a moment of ledger time, as of the last look. */
+uint64_t answer_clock_of(const struct answer_clock *a, uint64_t time_ns);

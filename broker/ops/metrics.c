@@ -106,6 +106,9 @@ static const struct line {
     [METRIC_RELOADS] = {"liaison_reloads_total", "counter", "Reloads done."},
     [METRIC_RELOADS_WRONG] = {"liaison_reloads_refused_total", "counter",
                               "Reloads refused: what was in force stayed in force."},
+    [METRIC_RESTART] = {"liaison_restart_needed", "gauge",
+                        "Settings that have changed and that only a restart puts into "
+                        "force."},
     [METRIC_SIGNED] = {"liaison_checkpoint_size", "gauge",
                        "Entries under the newest signed checkpoint."},
     [METRIC_UNSIGNED] = {"liaison_ledger_unsigned", "gauge",
@@ -123,6 +126,10 @@ static const struct line {
                             "to."},
     [METRIC_CLOCK_HELD] = {"liaison_clock_held", "gauge",
                            "1: the wall clock has stepped and nobody has confirmed it."},
+    [METRIC_ESCALATED] = {"liaison_escalations_total", "counter",
+                          "Referrals that nobody answered in time."},
+    [METRIC_RETIRED] = {"liaison_retention_erasures_total", "counter",
+                        "Referrals erased because the rules keep them no longer."},
 };
 
 static const struct line FAILURES[FAILURE__COUNT] = {

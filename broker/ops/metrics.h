@@ -22,6 +22,7 @@ enum metric {
     METRIC_CERT_ENDS,     /* seconds since 1970, the first of the broker's chain */
     METRIC_RELOADS,       /* done */
     METRIC_RELOADS_WRONG, /* refused */
+    METRIC_RESTART,       /* settings that only a restart puts into force */
     METRIC_SIGNED,        /* entries under the newest checkpoint */
     METRIC_UNSIGNED,      /* entries that no checkpoint covers */
     METRIC_WITNESSED,     /* entries under the newest checkpoint that the quorum has cosigned */
@@ -30,6 +31,8 @@ enum metric {
     METRIC_EVIDENCE,      /* 1: the log is kept as evidence */
     METRIC_STATE_WRONG,   /* referrals found in another state than their entries come to */
     METRIC_CLOCK_HELD,    /* 1: the wall clock has stepped and nobody has confirmed it */
+    METRIC_ESCALATED,     /* referrals that nobody answered in time */
+    METRIC_RETIRED,       /* referrals erased as the rules keep them no longer */
     METRIC__COUNT
 };
 

@@ -30,6 +30,14 @@ static const struct row {
      OUTCOME},
     {STATE(REQUESTED), REFERRAL_WITHDRAW, REFERRAL_SENDER, STATE(CANCELLED), REASON},
     {STATE(RECEIVED), REFERRAL_WITHDRAW, REFERRAL_SENDER, STATE(CANCELLED), REASON},
+    {STATE(REQUESTED), REFERRAL_APPROVE, REFERRAL_APPROVER, STATE(REQUESTED), NOTHING},
+    {STATE(RECEIVED), REFERRAL_ACKNOWLEDGE, REFERRAL_RECIPIENT, STATE(RECEIVED), NOTHING},
+    {STATE(ACCEPTED), REFERRAL_ACKNOWLEDGE, REFERRAL_RECIPIENT, STATE(ACCEPTED), NOTHING},
+    {STATE(IN_PROGRESS), REFERRAL_ACKNOWLEDGE, REFERRAL_RECIPIENT, STATE(IN_PROGRESS),
+     NOTHING},
+    {STATE(RECEIVED), REFERRAL_PERMIT, REFERRAL_SENDER, STATE(RECEIVED), NOTHING},
+    {STATE(ACCEPTED), REFERRAL_PERMIT, REFERRAL_SENDER, STATE(ACCEPTED), NOTHING},
+    {STATE(IN_PROGRESS), REFERRAL_PERMIT, REFERRAL_SENDER, STATE(IN_PROGRESS), NOTHING},
 };
 
 enum { N_ROWS = sizeof ROWS / sizeof *ROWS };
@@ -44,14 +52,18 @@ static const char *const TYPE_TEXT[] = {[TYPE(REFERRAL)] = "referral",
 static const struct {
     const char *text;
     Liaison__V1__Event logged_as;
+    bool discloses;
 } EVENTS[REFERRAL_EVENT__COUNT] = {
-    [REFERRAL_SUBMIT] = {"submit", EVENT(SUBMIT)},
-    [REFERRAL_RECEIVED] = {"received", EVENT(RECEIVED)},
-    [REFERRAL_ACCEPT] = {"accept", EVENT(ACCEPT)},
-    [REFERRAL_REJECT] = {"reject", EVENT(REJECT)},
-    [REFERRAL_START] = {"start", EVENT(IN_PROGRESS)},
-    [REFERRAL_COMPLETE] = {"complete", EVENT(COMPLETE)},
-    [REFERRAL_WITHDRAW] = {"withdraw", EVENT(WITHDRAW)},
+    [REFERRAL_SUBMIT] = {"submit", EVENT(SUBMIT), false},
+    [REFERRAL_RECEIVED] = {"received", EVENT(RECEIVED), false},
+    [REFERRAL_ACCEPT] = {"accept", EVENT(ACCEPT), true},
+    [REFERRAL_REJECT] = {"reject", EVENT(REJECT), false},
+    [REFERRAL_START] = {"start", EVENT(IN_PROGRESS), false},
+    [REFERRAL_COMPLETE] = {"complete", EVENT(COMPLETE), true},
+    [REFERRAL_WITHDRAW] = {"withdraw", EVENT(WITHDRAW), false},
+    [REFERRAL_APPROVE] = {"approve", EVENT(APPROVE), true},
+    [REFERRAL_ACKNOWLEDGE] = {"acknowledge", EVENT(ACKNOWLEDGE), true},
+    [REFERRAL_PERMIT] = {"permit", EVENT(PERMIT), true},
 };
 
 static const char *const NEEDS_TEXT[] = {
@@ -59,7 +71,8 @@ static const char *const NEEDS_TEXT[] = {
 
 static const char *const PARTY_TEXT[] = {[REFERRAL_SENDER] = "sender",
                                          [REFERRAL_RECIPIENT] = "recipient",
-                                         [REFERRAL_BROKER] = "broker"};
+                                         [REFERRAL_BROKER] = "broker",
+                                         [REFERRAL_APPROVER] = "approver"};
 
 static const struct {
     const char *text;
@@ -84,9 +97,14 @@ static const struct {
     Liaison__V1__Move move;
     enum referral_event event;
 } MOVED_BY[] = {
-    {MOVE(ACCEPT), REFERRAL_ACCEPT},     {MOVE(REJECT), REFERRAL_REJECT},
-    {MOVE(START), REFERRAL_START},       {MOVE(COMPLETE), REFERRAL_COMPLETE},
+    {MOVE(ACCEPT), REFERRAL_ACCEPT},
+    {MOVE(REJECT), REFERRAL_REJECT},
+    {MOVE(START), REFERRAL_START},
+    {MOVE(COMPLETE), REFERRAL_COMPLETE},
     {MOVE(WITHDRAW), REFERRAL_WITHDRAW},
+    {MOVE(APPROVE), REFERRAL_APPROVE},
+    {MOVE(ACKNOWLEDGE), REFERRAL_ACKNOWLEDGE},
+    {MOVE(PERMIT), REFERRAL_PERMIT},
 };
 
 bool referral_event_of(Liaison__V1__Move move, enum referral_event *out)
@@ -106,6 +124,7 @@ static struct referral_step step_of(Liaison__V1__Type type, const struct row *ro
         .needs_reason = row->needs == REASON,
         .needs_section = row->needs == OUTCOME ? "outcome" : NULL,
         .moves_responsibility = type == TYPE(TRANSFER) && row->event == REFERRAL_ACCEPT,
+        .discloses = EVENTS[row->event].discloses,
         .logged_as = EVENTS[row->event].logged_as,
     };
 }

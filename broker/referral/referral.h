@@ -13,16 +13,27 @@ enum referral_event {
     REFERRAL_START,
     REFERRAL_COMPLETE,
     REFERRAL_WITHDRAW,
+    REFERRAL_APPROVE,
+    REFERRAL_ACKNOWLEDGE,
+    REFERRAL_PERMIT,
     REFERRAL_EVENT__COUNT
 };
 
-enum referral_party { REFERRAL_SENDER, REFERRAL_RECIPIENT, REFERRAL_BROKER, REFERRAL_STRANGER };
+/* An approver is one of the sender's; what it may do besides approving, it does as the sender. */
+enum referral_party {
+    REFERRAL_SENDER,
+    REFERRAL_RECIPIENT,
+    REFERRAL_BROKER,
+    REFERRAL_APPROVER,
+    REFERRAL_STRANGER
+};
 
 struct referral_step {
     Liaison__V1__State next;
     bool needs_reason;
     const char *needs_section; /* must flow back with it; NULL: none */
     bool moves_responsibility; /* to the recipient */
+    bool discloses;            /* more may be seen after it, by somebody: the rules are asked again first */
     Liaison__V1__Event logged_as;
 };
 

@@ -129,6 +129,36 @@ MUST_CHECK
 enum liaison_code rules_each(const struct rules *const *sets, size_t n_sets, const struct rules_question *q,
                              unsigned open, size_t most, rules_visit *visit, void *arg, size_t *visited);
 
+/* ------------------------------------------------------------ what keeps a rule from matching */
+
+/* What a rule asks of a question before it matches; a bit each. */
+enum rules_condition {
+    RULES_IF_FROM,
+    RULES_IF_TO,
+    RULES_IF_TYPE,
+    RULES_IF_CATEGORY,
+    RULES_IF_PURPOSE,
+    RULES_IF_BASIS,
+    RULES_IF_AREA,
+    RULES_IF_MINOR,
+    RULES_IF_CROSSING,
+    RULES_IF_HANDLING,
+    RULES_IF_INFORMED,
+    RULES_IF_URGENCY,
+    RULES_IF_SUBJECT,
+    RULES_IF_UNTIL, /* its last day has passed */
+    RULES_IF_SIZE,  /* more bytes than its max-size */
+    RULES_IF__COUNT
+};
+
+/* The conditions of rule number i that q does not meet, bit 1 << RULES_IF_X each; 0: it matches. Both agencies of q are
+ * declared: else all bits are set. */
+unsigned rules_misses(const struct rules *r, const struct rules_question *q, size_t i);
+
+/* Numbers of the allows that miss fewest conditions of q, all as many, in order; at most `room`, and none that miss more
+ * than `most`. Returns how many. */
+size_t rules_nearest(const struct rules *r, const struct rules_question *q, unsigned most, size_t *out, size_t room);
+
 /* ------------------------------------------------------------ what can never matter */
 
 enum rules_reach {

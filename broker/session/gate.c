@@ -16,7 +16,7 @@
 enum {
     EVENTS_PER_TURN = 256,
     SESSIONS_PER_TURN = 64, /* read before answers are looked at again */
-    CHECKS_PER_TURN = 16,   /* live sessions checked again under new trust */
+    CHECK_US = 2000,        /* of a turn in which live sessions are checked again */
     SESSIONS_MAX = 65536,   /* a slot is 16 bits of a session's number */
     PAIR_MESSAGES = 1024,   /* chains on their way to the core */
     BUSY_MS = 50,           /* after a call, handshakes keep to their share for so long */
@@ -184,15 +184,36 @@ static void flush_sessions(struct gate *g)
         session_flush(s);
 }
 
+static void tell_checked(struct gate *g)
+{
+    struct call *c = call_new(CALL_CHECKED, (uint64_t)g->set.number << 56);
+
+    g->renewed = false;
+    if (c != NULL)
+        c->count = g->cut;
+    gate_tell(g, c);
+}
+
+/* Live sessions under other rules and trust, a few at a turn; from a new day on, on which a name may be merged into another, all
+ * again. */
 static void check_again(struct gate *g)
 {
-    for (int i = 0; i < CHECKS_PER_TURN && g->check_next < g->set.sessions;) {
-        struct session *s = g->slots[g->check_next++];
-        if (s == NULL)
-            continue;
-        session_check_again(s);
-        i++;
+    int32_t today = rules_day(g->now_unix_ms / 1000);
+
+    if (g->day != today) {
+        g->day = today;
+        g->check_next = 0;
     }
+    if (g->check_next == g->set.sessions)
+        return;
+    for (int64_t until = gate_clock_us() + CHECK_US;
+         g->check_next < g->set.sessions && gate_clock_us() < until;) {
+        struct session *s = g->slots[g->check_next++];
+
+        g->cut += s != NULL && session_check_again(s);
+    }
+    if (g->check_next == g->set.sessions && g->renewed)
+        tell_checked(g);
 }
 
 /* Wakes sessions whose time has come. */
@@ -208,35 +229,27 @@ static void run_timers(struct gate *g)
 
 /* ---- trust and stopping */
 
-static void tell_crl(struct gate *g)
-{
-    struct call *c;
-
-    if (g->set.number != 0)
-        return;
-    c = call_new(CALL_CRL, 0);
-    if (c != NULL)
-        tls_trust_crl_sha256(g->set.trust, c->digest);
-    gate_tell(g, c);
-}
-
+/* At once and all together, between two turns. */
 static void take_parcel(struct gate *g)
 {
     struct parcel p;
 
     pthread_mutex_lock(&g->mail);
     p = g->parcel;
-    g->parcel = (struct parcel){0};
+    g->parcel.full = false;
     pthread_mutex_unlock(&g->mail);
-    if (p.context == NULL)
+    if (!p.full)
         return;
     SSL_CTX_free(g->set.context);
     tls_trust_free(g->set.trust);
-    g->set.context = p.context;
-    g->set.trust = p.trust;
-    judge_trust(g->judge, p.trust);
+    g->set = p.set;
+    judge_renew(g->judge, p.set.rules, p.set.trust, p.set.sections);
+    rules_free(p.set.rules); /* the judge has its own */
+    tally_limit(g->agencies, p.set.per_agency);
+    tally_limit(g->addresses, p.set.per_address);
+    g->renewed = true;
     g->check_next = 0;
-    tell_crl(g);
+    g->cut = 0;
 }
 
 static void answer_bell(struct gate *g)
@@ -403,18 +416,23 @@ void gate_stop(struct gate *g)
 
 static void drop_parcel(struct parcel *p)
 {
-    SSL_CTX_free(p->context);
-    tls_trust_free(p->trust);
+    if (!p->full)
+        return;
+    SSL_CTX_free(p->set.context);
+    tls_trust_free(p->set.trust);
+    rules_free(p->set.rules);
 }
 
-void gate_reload_trust(struct gate *g, SSL_CTX *context, struct tls_trust *trust)
+void gate_reload(struct gate *g, const struct gate_settings *fresh)
 {
-    struct parcel older;
+    struct parcel older, p = {.full = true, .set = *fresh};
 
-    SSL_CTX_up_ref(context);
+    SSL_CTX_up_ref(p.set.context);
+    tls_trust_share(p.set.trust);
+    rules_share(p.set.rules);
     pthread_mutex_lock(&g->mail);
     older = g->parcel;
-    g->parcel = (struct parcel){context, tls_trust_share(trust)};
+    g->parcel = p;
     pthread_mutex_unlock(&g->mail);
     drop_parcel(&older);
     ring(g);

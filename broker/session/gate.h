@@ -1,7 +1,7 @@
 #pragma once
 /* A gate: one thread that lets peers in, holds their conversations, judges their calls first, and hands them to the core.
  *
- * main makes the gate, starts a thread on gate_run(), and may call gate_stop() and gate_reload_trust() from elsewhere.
+ * main makes the gate, starts a thread on gate_run(), and may call gate_stop() and gate_reload() from elsewhere.
  * Limits count per gate. The core gives every CALL_OPENED and CALL_FRAME of a live session back as one CALL_ANSWER, the same
  * struct with frame_bytes as it was: by it the gate opens the window again. Source: PROTOCOL.md, "Framing", "Calls", "Limits". */
 #include <openssl/ssl.h>
@@ -75,9 +75,11 @@ void gate_run(struct gate *g);
 /* Asks the gate to stop. Any thread; from a signal handler too. */
 void gate_stop(struct gate *g);
 
-/* Puts other trust into force: new handshakes and signatures at once, live sessions as they are checked again (CALL_CUT for
- * those that fail), and CALL_CRL to the core from gate 0. Shares both. Any thread; returns before it is done. */
-void gate_reload_trust(struct gate *g, SSL_CTX *context, struct tls_trust *trust);
+/* Puts other rules, trust and limits into force: for new handshakes and calls at once and all together, for live sessions as they
+ * are checked again (CALL_CUT for those that fail); once all were, CALL_CHECKED to the core. Of `fresh`, number, zmq_context,
+ * listeners, n_listeners, sessions and metrics must be as they were; network and broker are not looked at. Shares context, trust
+ * and rules. Any thread; returns before it is done. */
+void gate_reload(struct gate *g, const struct gate_settings *fresh);
 
 /* Sessions at this moment, handshakes included. Any thread. */
 unsigned gate_sessions(const struct gate *g);

@@ -1,31 +1,28 @@
 /* What a session hears: who the peer is, then its messages. */
 #include "broker/ops/log.h"
+#include "broker/rules/admit.h"
 #include "broker/session/inside.h"
 #include "broker/session/reply.h"
 #include "proto/valid.h"
 
-enum { REASON_BYTES = 256 };
+enum { REASON_BYTES = 3 * ID_NAME_MAX };
 
 /* ---- TLS and who it is */
 
-/* True if the peer is declared in the rules; *code says why not. */
-static bool declared(const struct session *s, enum liaison_code *code)
+/* Under trust and rules as they are at this moment. */
+static enum liaison_code check_peer(const struct session *s, bool chain, char *why,
+                                    size_t why_len)
 {
-    const struct rules *rules = judge_rules(s->gate->judge);
+    const struct gate *g = s->gate;
+    uint64_t now_unix = g->now_unix_ms / 1000;
+    enum liaison_code code =
+        chain ? tls_check_again(stream_ssl(link_stream(s->link)), g->set.trust,
+                                (int64_t)now_unix, why, why_len)
+              : LIAISON_OK;
 
-    switch (s->peer->role) {
-    case TLS_AGENCY:
-        *code = LIAISON_UNKNOWN_AGENCY;
-        return rules_agency(rules, s->peer->name) != NULL;
-    case TLS_AUDITOR:
-        *code = LIAISON_UNKNOWN_AGENCY;
-        return rules_auditor_area(rules, s->peer->name) != NULL;
-    case TLS_BROKER:
-    case TLS_APPROVER:
-        break;
-    }
-    *code = LIAISON_ROLE;
-    return false;
+    return code != LIAISON_OK ? code
+                              : rules_admit(judge_rules(g->judge), s->peer,
+                                            rules_day(now_unix), why, why_len);
 }
 
 /* Counts the session under its agency. False if there are too many; it is not counted then. */
@@ -45,23 +42,22 @@ static bool counted(struct session *s)
 }
 
 /* The certificate was checked in the handshake; if trust was renewed meanwhile it is checked under that too. */
-static enum liaison_code admission(struct session *s)
+static enum liaison_code admission(struct session *s, char *why, size_t why_len)
 {
-    SSL *ssl = stream_ssl(link_stream(s->link));
-    enum liaison_code code = LIAISON_OK;
-    char why[REASON_BYTES];
+    bool renewed =
+        SSL_get_SSL_CTX(stream_ssl(link_stream(s->link))) != s->gate->set.context;
+    enum liaison_code code = check_peer(s, renewed, why, why_len);
 
-    if (SSL_get_SSL_CTX(ssl) != s->gate->set.context)
-        code = tls_check_again(ssl, s->gate->set.trust,
-                               (int64_t)(s->gate->now_unix_ms / 1000), why, sizeof why);
-    if (code != LIAISON_OK || !declared(s, &code))
+    if (code != LIAISON_OK || counted(s))
         return code;
-    return counted(s) ? LIAISON_OK : LIAISON_BUSY;
+    snprintf(why, why_len, "the agency has too many sessions");
+    return LIAISON_BUSY;
 }
 
 static void identify(struct session *s)
 {
     enum liaison_code code;
+    char why[REASON_BYTES] = "";
 
     s->peer = tls_peer(stream_ssl(link_stream(s->link)));
     if (s->peer ==
@@ -72,9 +68,9 @@ static void identify(struct session *s)
     }
     s->ends_ms =
         s->gate->now_ms + s->peer->not_after_unix * 1000 - (int64_t)s->gate->now_unix_ms;
-    code = admission(s);
+    code = admission(s, why, sizeof why);
     session_fire(s, code == LIAISON_OK ? EVENT_ADMIT : EVENT_BAR,
-                 (struct session_cause){.code = code});
+                 (struct session_cause){.code = code, .why = why});
     gate_list(s, LIST_RUN); /* its greeting may have come with the end of the handshake */
 }
 
@@ -349,21 +345,21 @@ void session_turn(struct session *s)
     }
 }
 
-void session_check_again(struct session *s)
+bool session_check_again(struct session *s)
 {
     char why[REASON_BYTES] = "", text[REASON_BYTES];
     enum liaison_code code;
 
     if (s->peer == NULL || s->state == SESSION_BARRED || s->state == SESSION_CLOSING ||
         s->state == SESSION_LINGER)
-        return;
-    code = tls_check_again(stream_ssl(link_stream(s->link)), s->gate->set.trust,
-                           (int64_t)(s->gate->now_unix_ms / 1000), why, sizeof why);
+        return false;
+    code = check_peer(s, true, why, sizeof why);
     if (code == LIAISON_OK)
-        return;
+        return false;
     log_warn("session.cut", "peer=%s session=%llu code=%d why=%s", s->peer->name,
              (unsigned long long)s->number, (int)code, log_text(why, text, sizeof text));
-    session_end(s, CALL_CUT, code, NULL);
+    session_end(s, CALL_CUT, code, why);
+    return true;
 }
 
 void session_gone(struct session *s)

@@ -23,17 +23,17 @@ struct stranger {
     int64_t told_ms; /* when the core was last told; 0: never */
 };
 
-/* Trust on its way from another thread. */
+/* Rules, trust and limits on their way from another thread. */
 struct parcel {
-    SSL_CTX *context; /* NULL: none */
-    struct tls_trust *trust;
+    bool full;
+    struct gate_settings set; /* context, trust and rules are its own */
 };
 
 struct gate {
     struct gate_settings set;
     char *network, *broker;
     void *pair;
-    int epoll, bell; /* bell: rung by gate_stop and gate_reload_trust */
+    int epoll, bell; /* bell: rung by gate_stop and gate_reload */
     _Atomic bool stop_asked;
     _Atomic unsigned live; /* sessions */
     pthread_mutex_t mail;  /* guards the parcel */
@@ -56,6 +56,9 @@ struct gate {
     size_t held_bytes;    /* calls without an answer, of all sessions */
     unsigned unanswered;  /* the same in calls */
     unsigned check_next;  /* the next slot to check again; set.sessions: none */
+    int32_t day;          /* on which all were checked last, or are being checked */
+    uint64_t cut;         /* of those checked again */
+    bool renewed;         /* main waits to hear that all were */
     bool listening;       /* the listeners are watched */
     bool stopping, over;  /* asked to stop; the core has ended */
     int64_t accept_at_ms; /* not before, after running out of descriptors */

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "broker/rules/admit.h"
 #include "broker/rules/ask.h"
 #include "proto/sign.h"
 #include "proto/valid.h"
@@ -56,9 +57,15 @@ void judge_free(struct judge *j)
     free(j);
 }
 
-void judge_trust(struct judge *j, struct tls_trust *fresh)
+void judge_renew(struct judge *j, struct rules *rules, struct tls_trust *trust,
+                 unsigned sections_max)
 {
-    sign_verifier_trust(j->verifier, fresh);
+    struct rules *old = j->rules;
+
+    j->rules = rules_share(rules);
+    rules_free(old);
+    j->sections_max = sections_max;
+    sign_verifier_trust(j->verifier, trust);
 }
 
 const struct rules *judge_rules(const struct judge *j)
@@ -122,6 +129,19 @@ static enum liaison_code origin_fits(const struct hearing *h, const char *networ
     return LIAISON_OK;
 }
 
+/* The rules may deny a certificate, or end a name, long before a revocation list does. */
+static enum liaison_code signer_allowed(const struct hearing *h,
+                                        const struct tls_identity *who)
+{
+    char why[3 * ID_NAME_MAX];
+    enum liaison_code code =
+        rules_admit(h->j->rules, who, rules_day(h->now_unix_ms / 1000), why, sizeof why);
+
+    return code == LIAISON_OK
+               ? code
+               : deny(h, code, (char *)arena_copy(h->c->arena, slice_text(why)));
+}
+
 static enum liaison_code signature_fits(const struct hearing *h, enum sign_kind kind,
                                         ProtobufCBinaryData message,
                                         const Liaison__V1__Signature *signature)
@@ -134,9 +154,14 @@ static enum liaison_code signature_fits(const struct hearing *h, enum sign_kind 
     if (code != LIAISON_OK)
         return code;
     memcpy(h->c->signer, who.certificate, sizeof h->c->signer);
-    if (who.role != TLS_AGENCY || strcmp(who.name, h->peer->name) != 0)
-        return deny(h, LIAISON_SIGNER, "signed by another agency than it says");
-    return LIAISON_OK;
+    if (who.role != h->peer->role || strcmp(who.name, h->peer->name) != 0 ||
+        strcmp(who.role_name, h->peer->role_name) != 0)
+        return deny(h, LIAISON_SIGNER,
+                    who.role == TLS_APPROVER
+                        ? "signed by an approver who is not the one that is connected"
+                        : "signed by another agency than it says");
+    memcpy(h->c->signer_role, who.role_name, sizeof who.role_name);
+    return signer_allowed(h, &who);
 }
 
 static enum liaison_code sections_fit(const struct hearing *h,
@@ -224,6 +249,21 @@ static enum liaison_code check_check(const struct hearing *h)
     return hear_referral(h, h->c->frame->check);
 }
 
+/* Whose certificates may sign a move: an approver lets a referral go or stops it, and does nothing else in its
+ * agency's name; and no agency approves what it sends itself. */
+static enum liaison_code signer_may(const struct hearing *h, Liaison__V1__Move move)
+{
+    bool approver = h->peer->role == TLS_APPROVER;
+
+    if (move == LIAISON__V1__MOVE__MOVE_APPROVE && !approver)
+        return deny(h, LIAISON_ROLE, "only an approver's certificate signs an approval");
+    if (move != LIAISON__V1__MOVE__MOVE_APPROVE &&
+        move != LIAISON__V1__MOVE__MOVE_WITHDRAW && approver)
+        return deny(h, LIAISON_ROLE,
+                    "an approver's certificate signs approvals and withdrawals only");
+    return LIAISON_OK;
+}
+
 /* An action. Who the other party is, the core knows: it checks the readers of the sections. */
 static enum liaison_code check_act(const struct hearing *h)
 {
@@ -246,12 +286,27 @@ static enum liaison_code check_act(const struct hearing *h)
         (code = caller_fits(h, a->officer, a->purpose, a->basis)) != LIAISON_OK ||
         (code = origin_fits(h, a->network, a->agency, slice(a->id.data, a->id.len))) !=
             LIAISON_OK ||
-        (code = signature_fits(h, SIGN_ACTION, s->action, s->signature)) != LIAISON_OK)
+        (code = signature_fits(h, SIGN_ACTION, s->action, s->signature)) != LIAISON_OK ||
+        (code = signer_may(h, a->move)) != LIAISON_OK)
         return code;
     return sections_fit(h, s->sections, s->n_sections, a->digests, a->n_digests, NULL);
 }
 
-enum { AGENCIES = 1 << TLS_AGENCY, AUDITORS = 1 << TLS_AUDITOR };
+/* An approver reads what its agency sends; what it gets is not an approver's to see. */
+static enum liaison_code check_list(const struct hearing *h)
+{
+    if (h->peer->role == TLS_APPROVER &&
+        h->c->frame->list->box != LIAISON__V1__BOX__BOX_SENT)
+        return deny(h, LIAISON_ROLE, "an approver lists what its agency has sent");
+    return check_unsigned(h);
+}
+
+enum {
+    AGENCIES = 1 << TLS_AGENCY,
+    APPROVERS = 1 << TLS_APPROVER,
+    AUDITORS = 1 << TLS_AUDITOR,
+    ALL = AGENCIES | APPROVERS | AUDITORS
+};
 
 /* Which bodies a peer may send, whose they are, and what is checked first. */
 static const struct body {
@@ -259,18 +314,20 @@ static const struct body {
     unsigned roles;
     check *check;
 } BODY[] = {
-    [LIAISON__V1__FRAME__BODY_HELLO] = {JUDGE_HELLO, AGENCIES | AUDITORS, NULL},
+    [LIAISON__V1__FRAME__BODY_HELLO] = {JUDGE_HELLO, ALL, NULL},
     [LIAISON__V1__FRAME__BODY_SUBMIT] = {JUDGE_CALLER, AGENCIES, check_submit},
     [LIAISON__V1__FRAME__BODY_CHECK] = {JUDGE_CALLER, AGENCIES, check_check},
-    [LIAISON__V1__FRAME__BODY_ACT] = {JUDGE_CALLER, AGENCIES, check_act},
-    [LIAISON__V1__FRAME__BODY_LIST] = {JUDGE_CALLER, AGENCIES, check_unsigned},
-    [LIAISON__V1__FRAME__BODY_HISTORY] = {JUDGE_CALLER, AGENCIES, check_unsigned},
-    [LIAISON__V1__FRAME__BODY_DIRECTORY] = {JUDGE_CALLER, AGENCIES, check_unsigned},
-    [LIAISON__V1__FRAME__BODY_OPEN] = {JUDGE_CALLER, AGENCIES, check_unsigned},
+    [LIAISON__V1__FRAME__BODY_ACT] = {JUDGE_CALLER, AGENCIES | APPROVERS, check_act},
+    [LIAISON__V1__FRAME__BODY_LIST] = {JUDGE_CALLER, AGENCIES | APPROVERS, check_list},
+    [LIAISON__V1__FRAME__BODY_HISTORY] = {JUDGE_CALLER, AGENCIES | APPROVERS,
+                                          check_unsigned},
+    [LIAISON__V1__FRAME__BODY_DIRECTORY] = {JUDGE_CALLER, AGENCIES | APPROVERS,
+                                            check_unsigned},
+    [LIAISON__V1__FRAME__BODY_OPEN] = {JUDGE_CALLER, AGENCIES | APPROVERS,
+                                       check_unsigned},
     [LIAISON__V1__FRAME__BODY_GRANT] = {JUDGE_CALLER, AGENCIES, check_unsigned},
     [LIAISON__V1__FRAME__BODY_ACK] = {JUDGE_CALLER, AGENCIES, check_unsigned},
-    [LIAISON__V1__FRAME__BODY_PROVE] = {JUDGE_CALLER, AGENCIES | AUDITORS,
-                                        check_unsigned},
+    [LIAISON__V1__FRAME__BODY_PROVE] = {JUDGE_CALLER, ALL, check_unsigned},
     [LIAISON__V1__FRAME__BODY_COSIGN] = {JUDGE_CALLER, AGENCIES | AUDITORS,
                                          check_unsigned},
     [LIAISON__V1__FRAME__BODY_ENTRIES] = {JUDGE_CALLER, AUDITORS, check_unsigned},

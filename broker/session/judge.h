@@ -13,8 +13,8 @@ enum liaison_code judge_new(const char *network, struct rules *rules,
                             struct judge **out);
 void judge_free(struct judge *j);
 
-/* Takes other trust: certificates and bursts known so far are forgotten. */
-void judge_trust(struct judge *j, struct tls_trust *fresh);
+/* Takes other rules and trust: certificates and bursts known so far are forgotten. Shares both. */
+void judge_renew(struct judge *j, struct rules *rules, struct tls_trust *trust, unsigned sections_max);
 
 const struct rules *judge_rules(const struct judge *j);
 

@@ -34,6 +34,7 @@ void session_free(struct session *s)
     if (s == NULL)
         return;
     link_free(s->link);
+    free(s->barred_why);
     free(s);
 }
 
@@ -112,8 +113,12 @@ static void do_admit(struct session *s, struct session_cause *cause)
 
 static void do_bar(struct session *s, struct session_cause *cause)
 {
+    char why[REASON_BYTES];
+
     s->barred = cause->code;
-    log_info("session.barred", "peer=%s code=%d", s->peer->name, (int)cause->code);
+    s->barred_why = cause->why[0] == '\0' ? NULL : strdup(cause->why);
+    log_info("session.barred", "peer=%s code=%d why=%s", s->peer->name, (int)cause->code,
+             log_text(cause->why, why, sizeof why));
     tell_refused(s, cause->code);
     do_admit(s, cause);
 }
@@ -129,7 +134,7 @@ static void do_say_barred(struct session *s, struct session_cause *cause)
 {
     (void)cause;
     set_phase(s, s->gate->set.linger_ms);
-    queue_error(s, 0, &(struct session_cause){.code = s->barred});
+    queue_error(s, 0, &(struct session_cause){.code = s->barred, .why = s->barred_why});
 }
 
 /* A call before Hello: a stock DEALER reconnects without telling its program, so the session lives. */

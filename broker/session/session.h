@@ -62,6 +62,7 @@ struct session {
     enum session_state state;
     const struct tls_identity *peer; /* lives in the link; NULL before TLS is up */
     enum liaison_code barred;        /* why it may not come in */
+    char *barred_why;                /* the same as a sentence; NULL: the code's own */
     uint8_t address[16];
     char agency[ID_NAME_MAX + 16]; /* what it is counted under; empty: not counted */
     uint64_t last_id;
@@ -104,8 +105,8 @@ void session_end(struct session *s, enum call_kind kind, enum liaison_code code,
 /* The connection is broken both ways: it ends even if the peer is not being read. */
 void session_gone(struct session *s);
 
-/* Checks the peer's certificate again under the gate's trust. */
-void session_check_again(struct session *s);
+/* Checks the peer's certificate and name again under the gate's trust and rules, as they are today. True: it was cut. */
+bool session_check_again(struct session *s);
 
 /* True if the table has a cell for it; for tests. */
 bool session_allows(enum session_state state, enum session_event event);

@@ -33,6 +33,11 @@ struct tally *tally_new(unsigned limit)
     return t;
 }
 
+void tally_limit(struct tally *t, unsigned limit)
+{
+    t->limit = limit;
+}
+
 void tally_free(struct tally *t)
 {
     if (t == NULL)

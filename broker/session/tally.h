@@ -8,6 +8,9 @@ struct tally;
 struct tally *tally_new(unsigned limit);
 void tally_free(struct tally *t);
 
+/* Another limit from now on; keys that are beyond it stay counted. */
+void tally_limit(struct tally *t, unsigned limit);
+
 /* One more under `key`. False if the limit is reached or memory is out; nothing was counted then. */
 MUST_CHECK
 bool tally_add(struct tally *t, struct slice key);

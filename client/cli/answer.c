@@ -6,7 +6,7 @@
 void answer_rules(const struct liaison_answer *a)
 {
     for (size_t i = 0; liaison_answer_rule(a, i) != NULL; i++) {
-        fputs(i == 0 ? "  rules     " : "            ", stdout);
+        fputs(i == 0 ? "  rules       " : "              ", stdout);
         print_safe(liaison_answer_rule_where(a, i), NULL);
         fputs("  ", stdout);
         print_safe(liaison_answer_rule(a, i), NULL);
@@ -76,8 +76,11 @@ static int say_json(struct cli *c, enum liaison_code code, const struct liaison_
 static const char *done_word(const char *call)
 {
     static const char *const WORDS[][2] = {
-        {"submit", "submitted"}, {"accept", "accepted"},    {"reject", "rejected"},
-        {"start", "started"},    {"complete", "completed"}, {"withdraw", "withdrawn"},
+        {"submit", "submitted"},         {"accept", "accepted"},
+        {"reject", "rejected"},          {"start", "started"},
+        {"complete", "completed"},       {"withdraw", "withdrawn"},
+        {"approve", "approved"},         {"permit", "permitted"},
+        {"acknowledge", "acknowledged"}, {"reseal", "sealed again"},
     };
 
     for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)

@@ -31,7 +31,7 @@ static bool list_card(struct cli *c, const struct card *card, void *arg)
     table_row(l->table, (const char *const[]){
                             cli_id(c, e->id), in ? e->from : e->to,
                             cli_word(c, &liaison__v1__type__descriptor, (int)e->type),
-                            e->category, cli_state(c, card->card->state), urgency(c, e),
+                            e->category, card_state(c, card->card), urgency(c, e),
                             cli_time(c, card->card->submitted_unix_ms),
                             card->trouble == NULL ? "" : "SIGNATURE NOT VERIFIED"});
     return true;

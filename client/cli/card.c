@@ -66,25 +66,61 @@ static void line(const char *name, const char *value)
     putchar('\n');
 }
 
-static const char *names(struct cli *c, char **list, size_t n)
+/* Flags, each with what it asks for. */
+static void print_flags(struct cli *c, const Liaison__V1__Card *k)
 {
-    const char *all = "";
+    static const struct {
+        Liaison__V1__Flag flag;
+        const char *text;
+    } ROWS[] = {
+        {LIAISON__V1__FLAG__FLAG_ESCALATED, "escalated: it was not answered in time, and "
+                                            "those named by the rules were told"},
+        {LIAISON__V1__FLAG__FLAG_RESEAL_NEEDED,
+         "reseal-needed: its recipient was merged into another agency; its sender seals "
+         "it "
+         "again, with 'liaison reseal'"},
+        {LIAISON__V1__FLAG__FLAG_UNAPPROVED,
+         "unapproved: it is delivered once it is approved, with 'liaison approve'"},
+        {LIAISON__V1__FLAG__FLAG_UNACKNOWLEDGED,
+         "unacknowledged: handling code H3; no section is opened before 'liaison "
+         "acknowledge'"},
+        {LIAISON__V1__FLAG__FLAG_BARRED, "barred: the rules in force do not allow it any "
+                                         "more; nothing of it is disclosed"},
+    };
 
-    for (size_t i = 0; i < n; i++)
-        all = cli_text(c, "%s%s%s", all, i > 0 ? ", " : "", list[i]);
-    return all;
+    for (size_t i = 0; i < k->n_flags; i++)
+        for (size_t row = 0; row < sizeof ROWS / sizeof *ROWS; row++)
+            if (ROWS[row].flag == k->flags[i])
+                line(i == 0 ? "flags" : "", ROWS[row].text);
+    line("wants", k->n_wanted == 0 ? ""
+                                   : cli_text(c, "approval by %s",
+                                              cli_names(c, k->wanted, k->n_wanted)));
 }
 
-static void print_obligations(struct cli *c, const Liaison__V1__Obligations *o)
+static void print_obligations(struct cli *c, const Liaison__V1__Card *k)
 {
-    if (o == NULL)
+    struct obligation rows[OBLIGATIONS];
+
+    if (k->answer_by_unix_ms != 0)
+        line("answer by", cli_text(c, "%s UTC", cli_time(c, k->answer_by_unix_ms)));
+    if (k->keep_until_unix_ms != 0)
+        line("kept until", cli_text(c, "%s UTC, unless it moves again",
+                                    cli_time(c, k->keep_until_unix_ms)));
+    if (k->obligations == NULL)
         return;
-    if (o->reveal == LIAISON__V1__REVEAL__REVEAL_ON_ACCEPT)
-        line("revealed", "on accept");
-    else if (o->reveal == LIAISON__V1__REVEAL__REVEAL_ON_DELIVERY)
-        line("revealed", "on delivery");
-    line("may return", names(c, o->returns, o->n_returns));
-    line("keep", o->keep);
+    cli_obligations(c, k->obligations, rows);
+    for (size_t i = 0; i < OBLIGATIONS; i++)
+        line(rows[i].name, rows[i].text);
+}
+
+const char *card_state(struct cli *c, const Liaison__V1__Card *card)
+{
+    const char *text = cli_state(c, card->state);
+
+    for (size_t i = 0; i < card->n_flags; i++)
+        text = cli_text(c, "%s%s%s", text, i == 0 ? " (" : ", ",
+                        cli_word(c, &liaison__v1__flag__descriptor, (int)card->flags[i]));
+    return card->n_flags == 0 ? text : cli_text(c, "%s)", text);
 }
 
 static const char *due_text(struct cli *c, const Liaison__V1__Envelope *e)
@@ -107,6 +143,7 @@ void card_print(struct cli *c, const struct card *card)
     line("to", e->to);
     line("state",
          cli_text(c, "%s, version %u", cli_state(c, k->state), k->state_version));
+    print_flags(c, k);
     line("responsible", k->responsible);
     line("purpose",
          cli_text(c, "%s, basis %s, %s", e->purpose, e->basis,
@@ -124,8 +161,8 @@ void card_print(struct cli *c, const struct card *card)
         line("caused by",
              cli_text(c, "%s:%s", e->caused_by->from, cli_id(c, e->caused_by->id)));
     line("submitted", cli_text(c, "%s UTC", cli_time(c, k->submitted_unix_ms)));
-    line("sections", names(c, k->granted, k->n_granted));
-    print_obligations(c, k->obligations);
+    line("sections", cli_names(c, k->granted, k->n_granted));
+    print_obligations(c, k);
     if (card->trouble == NULL)
         line("signature", cli_text(c, "verified: %s", e->from));
     else
@@ -205,7 +242,8 @@ static bool look_at(struct cli *c, const struct card *card, void *arg)
     if (!matches(s, card, id))
         return true;
     s->found++;
-    s->target = (struct target){card->envelope->from, id, card->card->state_version};
+    s->target = (struct target){card->envelope->from, id, card->card->state_version,
+                                card->card, card->envelope};
     if (s->found <= CANDIDATES_SHOWN)
         s->candidates =
             cli_text(c, "%s\n  %s:%s  %.40s, %s", s->candidates, card->envelope->from, id,
@@ -238,11 +276,13 @@ bool card_find(struct cli *c, const char *text, bool look, struct target *out,
         return false;
     }
     if (!look && s.from != NULL && id_parse(s.id, id)) {
-        *out = (struct target){s.from, s.id, 0};
+        *out = (struct target){.from = s.from, .id = s.id};
         return true;
     }
-    enum liaison_code code = card_list(c, LIAISON__V1__BOX__BOX_INBOX, true, look_at, &s);
+    enum liaison_code code = LIAISON_OK;
 
+    if (c->profile.approver == NULL) /* an approver has no inbox */
+        code = card_list(c, LIAISON__V1__BOX__BOX_INBOX, true, look_at, &s);
     if (code == LIAISON_OK)
         code = card_list(c, LIAISON__V1__BOX__BOX_SENT, true, look_at, &s);
     if (code != LIAISON_OK)

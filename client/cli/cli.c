@@ -203,6 +203,15 @@ const char *cli_text(struct cli *c, const char *format, ...)
     return copy != NULL ? copy : "";
 }
 
+const char *cli_hex(struct cli *c, ProtobufCBinaryData bytes)
+{
+    const char *text = "";
+
+    for (size_t i = 0; i < bytes.len; i++)
+        text = cli_text(c, "%s%02x", text, bytes.data[i]);
+    return text;
+}
+
 const char *cli_id(struct cli *c, ProtobufCBinaryData id)
 {
     char text[ID_TEXT] = "-";

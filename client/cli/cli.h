@@ -26,6 +26,7 @@ enum option {
     OPT_AUDITOR,
     OPT_SIGN_KEY,
     OPT_SEAL_KEY,
+    OPT_APPROVER,
     OPT_INSTALL,
     OPT_TO,
     OPT_STRIP,
@@ -38,6 +39,8 @@ enum option {
     OPT_STATE_VERSION,
     OPT_KIND,
     OPT_AREA,
+    OPT_SKILL,
+    OPT_LANGUAGE,
     OPT_EXPORT,
     OPT_EXEC,
     OPT_OUTBOX,
@@ -131,6 +134,7 @@ const void *cli_decode(struct cli *c, const ProtobufCMessageDescriptor *type,
 __attribute__((format(printf, 2, 3))) const char *cli_text(struct cli *c,
                                                            const char *format, ...);
 
+const char *cli_hex(struct cli *c, ProtobufCBinaryData bytes);
 const char *cli_id(struct cli *c, ProtobufCBinaryData id); /* UUID text */
 const char *cli_time(struct cli *c,
                      uint64_t unix_ms); /* "2026-11-23 08:00" in UTC; "" for 0 */
@@ -169,6 +173,19 @@ int cli_say_answer(struct cli *c, enum liaison_code code, struct liaison_answer 
 void answer_rules(const struct liaison_answer *a);
 json_t *answer_rules_json(const struct liaison_answer *a);
 
+/* ---- obligations.c */
+
+/* The list, with commas; "" if there is nothing in it. */
+const char *cli_names(struct cli *c, char **list, size_t n);
+
+/* An obligation in words; `text` is "" where there is none. */
+struct obligation {
+    const char *name, *text;
+};
+enum { OBLIGATIONS = 6 };
+void cli_obligations(struct cli *c, const Liaison__V1__Obligations *o,
+                     struct obligation out[OBLIGATIONS]);
+
 /* ---- card.c: what a party sees */
 
 /* A card and its envelope. `trouble` says why its signature does not hold; NULL: verified, signed by
@@ -186,6 +203,9 @@ bool card_read(struct cli *c, const struct liaison_answer *a, size_t i,
                const Liaison__V1__Card *card, struct card *out);
 
 json_t *card_json(const struct card *card);
+
+/* The state and, in brackets, the flags. */
+const char *card_state(struct cli *c, const Liaison__V1__Card *card);
 void card_print(struct cli *c, const struct card *card);
 
 /* Calls `each` with every card of a box until it returns false. Errors: those of liaison_query_next. */
@@ -197,11 +217,14 @@ enum liaison_code card_list(struct cli *c, Liaison__V1__Box box, bool finished,
 /* Which referral a person means: an id, FROM:ID, or the beginning or end of an id that stands in the inbox or in
  * sent.
  *
- * version is 0 if it was not looked up, which happens for FROM:ID with the whole id unless `look`.
+ * version is 0, card and envelope NULL if it was not looked up, which happens for FROM:ID with the whole id unless
+ * `look`.
  * On false the reason was said and *status is the exit status. */
 struct target {
     const char *from, *id;
     uint32_t version;
+    const Liaison__V1__Card *card;
+    const Liaison__V1__Envelope *envelope;
 };
 MUST_CHECK
 bool card_find(struct cli *c, const char *text, bool look, struct target *out,
@@ -291,6 +314,10 @@ int cmd_reject(struct cli *c, int argc, char **argv);
 int cmd_start(struct cli *c, int argc, char **argv);
 int cmd_complete(struct cli *c, int argc, char **argv);
 int cmd_withdraw(struct cli *c, int argc, char **argv);
+int cmd_approve(struct cli *c, int argc, char **argv);
+int cmd_acknowledge(struct cli *c, int argc, char **argv);
+int cmd_permit(struct cli *c, int argc, char **argv);
+int cmd_reseal(struct cli *c, int argc, char **argv);
 int cmd_history(struct cli *c, int argc, char **argv);
 int cmd_directory(struct cli *c, int argc, char **argv);
 int cmd_watch(struct cli *c, int argc, char **argv);

@@ -9,6 +9,22 @@ struct listing {
     int status;
 };
 
+static const char *places(struct cli *c, const Liaison__V1__Agency *a)
+{
+    if (a->capacity == 0)
+        return "";
+    return cli_text(c, "%u of %u free",
+                    a->taken < a->capacity ? a->capacity - a->taken : 0, a->capacity);
+}
+
+static const char *sealing(struct cli *c, const Liaison__V1__Agency *a)
+{
+    if (a->merged_into[0] != '\0')
+        return cli_text(c, "merged into %s", a->merged_into);
+    return a->n_seal_certificates == 0 ? "none published: nothing can be sealed to it"
+                                       : "published";
+}
+
 static void list_agency(struct cli *c, struct listing *l, const Liaison__V1__Agency *a)
 {
     l->rows++;
@@ -20,11 +36,11 @@ static void list_agency(struct cli *c, struct listing *l, const Liaison__V1__Age
             code == LIAISON_OK ? print_json(o) : cli_fail(code, "%s", err_text(code));
         return;
     }
-    const char *sealing = a->n_seal_certificates == 0
-                              ? "none published: nothing can be sealed to it"
-                              : "published";
-
-    table_row(l->table, (const char *const[]){a->id, a->kind, a->area, sealing});
+    table_row(l->table,
+              (const char *const[]){
+                  a->id, a->kind, a->area, cli_names(c, a->skills, a->n_skills),
+                  cli_names(c, a->languages, a->n_languages), places(c, a),
+                  cli_names(c, a->supervisors, a->n_supervisors), sealing(c, a)});
 }
 
 static enum liaison_code set_filters(struct cli *c, struct liaison_query *q,
@@ -33,7 +49,12 @@ static enum liaison_code set_filters(struct cli *c, struct liaison_query *q,
     const struct {
         const char *key, *value;
     } ROWS[] = {
-        {"agency", agency}, {"kind", c->opt[OPT_KIND]}, {"area", c->opt[OPT_AREA]}};
+        {"agency", agency},
+        {"kind", c->opt[OPT_KIND]},
+        {"area", c->opt[OPT_AREA]},
+        {"skill", c->opt[OPT_SKILL]},
+        {"language", c->opt[OPT_LANGUAGE]},
+    };
     enum liaison_code code = LIAISON_OK;
 
     for (size_t i = 0; code == LIAISON_OK && i < sizeof ROWS / sizeof *ROWS; i++)
@@ -68,8 +89,10 @@ static enum liaison_code ask(struct cli *c, const char *agency, struct listing *
 
 int cmd_directory(struct cli *c, int argc, char **argv)
 {
-    static const char *const TITLES[] = {"AGENCY", "KIND", "AREA", "SEALING CERTIFICATE",
-                                         NULL};
+    static const char *const TITLES[] = {
+        "AGENCY",    "KIND",   "AREA",        "SKILLS",
+        "LANGUAGES", "PLACES", "SUPERVISORS", "SEALING CERTIFICATE",
+        NULL};
     struct listing l = {.table = table_new(c->arena, TITLES)};
     int status;
 

@@ -82,15 +82,6 @@ static enum liaison_code set_words(struct liaison_referral *r,
     return code;
 }
 
-static const char *hex(struct cli *c, ProtobufCBinaryData id)
-{
-    const char *text = "";
-
-    for (size_t i = 0; i < id.len; i++)
-        text = cli_text(c, "%s%02x", text, id.data[i]);
-    return text;
-}
-
 static enum liaison_code set_texts(struct cli *c, struct liaison_referral *r,
                                    const Liaison__V1__Envelope *e)
 {
@@ -102,7 +93,7 @@ static enum liaison_code set_texts(struct cli *c, struct liaison_referral *r,
         {"purpose", e->purpose},
         {"basis", e->basis},
         {"officer", e->officer},
-        {"case_id", hex(c, e->case_id)},
+        {"case_id", cli_hex(c, e->case_id)},
         {"due_unix_ms", e->due_unix_ms != 0
                             ? cli_text(c, "%llu", (unsigned long long)e->due_unix_ms)
                             : ""},

@@ -9,9 +9,36 @@ struct story {
     int status;
 };
 
+/* Of events that are about a third agency or a role, which the word alone does not tell. */
+static const char *detail(struct cli *c, const Liaison__V1__LedgerEntry *e)
+{
+    switch ((int)e->event) {
+    case LIAISON__V1__EVENT__EVENT_APPROVE:
+        return cli_text(c, " as %s", e->role);
+    case LIAISON__V1__EVENT__EVENT_PERMIT:
+        return cli_text(c, ": may be passed on to %s", e->onward);
+    case LIAISON__V1__EVENT__EVENT_ESCALATE:
+        return cli_text(c, ": %s was told", e->counterpart);
+    case LIAISON__V1__EVENT__EVENT_CROSSING:
+        return ": into another legal regime";
+    case LIAISON__V1__EVENT__EVENT_BARRED:
+        return ": the rules do not allow it any more";
+    case LIAISON__V1__EVENT__EVENT_UNBARRED:
+        return ": the rules allow it again";
+    case LIAISON__V1__EVENT__EVENT_RESEAL_NEEDED:
+        return cli_text(c, ": %s took the recipient's place", e->onward);
+    case LIAISON__V1__EVENT__EVENT_RESEAL:
+        return cli_text(c, " to %s", e->onward);
+    default:
+        return "";
+    }
+}
+
 static const char *event(struct cli *c, const Liaison__V1__LedgerEntry *e)
 {
-    const char *word = cli_word(c, &liaison__v1__event__descriptor, (int)e->event);
+    const char *word =
+        cli_text(c, "%s%s", cli_word(c, &liaison__v1__event__descriptor, (int)e->event),
+                 detail(c, e));
 
     if (e->verdict != LIAISON__V1__VERDICT__VERDICT_DENIED)
         return word;

@@ -1,4 +1,4 @@
-/* What comes out of the mailbox: a referral's card, or the notice that the other party moved. */
+/* What comes out of the mailbox: a referral's card, the notice that the other party moved, or an alert of the broker's. */
 #include "client/cli/cli.h"
 
 static enum liaison_code not_verified(const struct liaison_answer *a,
@@ -11,17 +11,16 @@ static enum liaison_code not_verified(const struct liaison_answer *a,
     return code;
 }
 
-static enum liaison_code read_card(struct cli *c, const struct liaison_answer *a,
+/* Takes a card whose signature holds into `o`. */
+static enum liaison_code take_card(struct cli *c, const struct liaison_answer *a,
                                    const Liaison__V1__Card *card, json_t *o,
-                                   const char **line)
+                                   struct card *out)
 {
-    struct card k;
-
-    if (!card_read(c, a, 0, card, &k))
+    if (!card_read(c, a, 0, card, out))
         return LIAISON_MALFORMED;
-    if (k.trouble != NULL)
-        return not_verified(a, LIAISON_SIGNATURE, k.trouble);
-    json_t *part = card_json(&k);
+    if (out->trouble != NULL)
+        return not_verified(a, LIAISON_SIGNATURE, out->trouble);
+    json_t *part = card_json(out);
 
     if (part == NULL || json_object_update(o, part) != 0) {
         json_decref(part);
@@ -29,11 +28,45 @@ static enum liaison_code read_card(struct cli *c, const struct liaison_answer *a
         return LIAISON_MEMORY;
     }
     json_decref(part);
-    *line = cli_text(
-        c, "%s  %s from %s: %s, %s, %s", cli_id(c, k.envelope->id),
-        cli_word(c, &liaison__v1__type__descriptor, (int)k.envelope->type),
-        k.envelope->from, k.envelope->category, cli_state(c, card->state),
-        cli_word(c, &liaison__v1__urgency__descriptor, (int)k.envelope->urgency));
+    return LIAISON_OK;
+}
+
+static enum liaison_code read_card(struct cli *c, const struct liaison_answer *a,
+                                   const Liaison__V1__Deliver *d, json_t *o,
+                                   const char **line)
+{
+    struct card k;
+    enum liaison_code code = take_card(c, a, d->referral, o, &k);
+
+    if (code == LIAISON_OK)
+        *line = cli_text(
+            c, "%s  %s from %s: %s, %s, %s", cli_id(c, k.envelope->id),
+            cli_word(c, &liaison__v1__type__descriptor, (int)k.envelope->type),
+            k.envelope->from, k.envelope->category, card_state(c, d->referral),
+            cli_word(c, &liaison__v1__urgency__descriptor, (int)k.envelope->urgency));
+    return code;
+}
+
+/* What the broker found, and since which entry; who took the recipient's place, if somebody did. */
+static enum liaison_code read_alert(struct cli *c, const struct liaison_answer *a,
+                                    const Liaison__V1__Deliver *d, json_t *o,
+                                    const char **line)
+{
+    struct card k;
+    enum liaison_code code = take_card(c, a, d->alert->card, o, &k);
+    const char *onward = liaison_answer_onward(a);
+
+    if (code != LIAISON_OK)
+        return code;
+    json_object_set_new(o, "alert", json_string(liaison_answer_alert(a)));
+    json_object_set_new(o, "entry", json_integer((json_int_t)liaison_answer_seq(a)));
+    if (onward[0] != '\0')
+        json_object_set_new(o, "onward", json_string(onward));
+    *line = cli_text(c, "%s  ALERT %s%s%s: %s from %s to %s, %s, ledger entry %llu",
+                     cli_id(c, k.envelope->id), liaison_answer_alert(a),
+                     onward[0] != '\0' ? ", now " : "", onward, k.envelope->category,
+                     k.envelope->from, k.envelope->to, card_state(c, d->alert->card),
+                     (unsigned long long)liaison_answer_seq(a));
     return LIAISON_OK;
 }
 
@@ -60,9 +93,10 @@ static enum liaison_code notice_json(const Liaison__V1__Notice *n,
 }
 
 static enum liaison_code read_notice(struct cli *c, const struct liaison_answer *a,
-                                     const Liaison__V1__Notice *n, json_t *o,
+                                     const Liaison__V1__Deliver *d, json_t *o,
                                      const char **line)
 {
+    const Liaison__V1__Notice *n = d->notice;
     struct liaison_letter *letter = NULL;
     enum liaison_code code = liaison_verify(c->lib, a, 0, &letter);
     size_t len = 0;
@@ -88,24 +122,34 @@ static enum liaison_code read_notice(struct cli *c, const struct liaison_answer 
 enum liaison_code item_read(struct cli *c, const struct liaison_answer *a, json_t **json,
                             const char **line)
 {
+    static const struct {
+        Liaison__V1__Deliver__ItemCase item;
+        enum liaison_code (*read)(struct cli *, const struct liaison_answer *,
+                                  const Liaison__V1__Deliver *, json_t *, const char **);
+    } ITEMS[] = {
+        {LIAISON__V1__DELIVER__ITEM_REFERRAL, read_card},
+        {LIAISON__V1__DELIVER__ITEM_NOTICE, read_notice},
+        {LIAISON__V1__DELIVER__ITEM_ALERT, read_alert},
+    };
     const Liaison__V1__Frame *f = cli_frame(c, a);
     const Liaison__V1__Deliver *d =
         f != NULL && f->body_case == LIAISON__V1__FRAME__BODY_DELIVER ? f->deliver : NULL;
-    bool card = d != NULL && d->item_case == LIAISON__V1__DELIVER__ITEM_REFERRAL;
+    size_t i = 0;
 
-    if (d == NULL || d->item_case == LIAISON__V1__DELIVER__ITEM__NOT_SET) {
+    while (d != NULL && i < sizeof ITEMS / sizeof *ITEMS && ITEMS[i].item != d->item_case)
+        i++;
+    if (d == NULL || i == sizeof ITEMS / sizeof *ITEMS) {
         cli_fail(LIAISON_MALFORMED, "the broker delivered something that is no item");
         return LIAISON_MALFORMED;
     }
-    json_t *o = json_pack("{sssIsI}", "item", card ? "referral" : "notice", "mailbox",
+    json_t *o = json_pack("{sssIsI}", "item", liaison_answer_item(a), "mailbox",
                           (json_int_t)d->mailbox, "attempt", (json_int_t)d->attempt);
 
     if (o == NULL) {
         cli_no_memory();
         return LIAISON_MEMORY;
     }
-    enum liaison_code code = card ? read_card(c, a, d->referral, o, line)
-                                  : read_notice(c, a, d->notice, o, line);
+    enum liaison_code code = ITEMS[i].read(c, a, d, o, line);
 
     if (code == LIAISON_OK)
         *json = o;

@@ -1,4 +1,4 @@
-/* accept, reject, start, complete, withdraw */
+/* accept, reject, start, complete, withdraw, approve, acknowledge, permit */
 #include <stdio.h>
 
 #include "client/cli/cli.h"
@@ -34,6 +34,7 @@ static enum liaison_code fill(struct cli *c, struct liaison_action *a, const cha
         {"move", move},
         {"version", cli_text(c, "%u", t->version)},
         {"reason", c->opt[OPT_REASON]},
+        {"to", c->opt[OPT_TO]},
     };
     enum liaison_code code = LIAISON_OK;
 
@@ -126,4 +127,27 @@ int cmd_complete(struct cli *c, int argc, char **argv)
             LIAISON_USAGE,
             "what came of it? --outcome FILE.json or --outcome \"a sentence\"");
     return run_move(c, "complete", argv[0]);
+}
+
+int cmd_approve(struct cli *c, int argc, char **argv)
+{
+    (void)argc;
+    return run_move(c, "approve", argv[0]);
+}
+
+int cmd_acknowledge(struct cli *c, int argc, char **argv)
+{
+    (void)argc;
+    return run_move(c, "acknowledge", argv[0]);
+}
+
+int cmd_permit(struct cli *c, int argc, char **argv)
+{
+    (void)argc;
+    if (c->opt[OPT_TO] == NULL)
+        return cli_fail(LIAISON_USAGE, "to whom may it be passed on? --to AGENCY");
+    if (!id_name(c->opt[OPT_TO]))
+        return cli_fail(LIAISON_USAGE,
+                        "--to wants an agency's name, such as fr/lyon/rebond");
+    return run_move(c, "permit", argv[0]);
 }

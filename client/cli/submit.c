@@ -18,29 +18,24 @@ static bool is_saved(const char *path)
 
 /* ---- check */
 
-static void print_list(const char *name, char **list, size_t n)
+static void line(const char *name, const char *text)
 {
-    if (n == 0)
+    if (text[0] == '\0')
         return;
-    printf("  %-10s", name);
-    for (size_t i = 0; i < n; i++) {
-        fputs(i > 0 ? ", " : "", stdout);
-        print_safe(list[i], NULL);
-    }
+    printf("  %-12s", name);
+    print_safe(text, NULL);
     putchar('\n');
 }
 
-static void print_obligations(const Liaison__V1__Obligations *o)
+static void print_obligations(struct cli *c, const Liaison__V1__Obligations *o)
 {
+    struct obligation rows[OBLIGATIONS];
+
     if (o == NULL)
         return;
-    if (o->reveal == LIAISON__V1__REVEAL__REVEAL_ON_ACCEPT)
-        puts("  reveal    on accept");
-    else if (o->reveal == LIAISON__V1__REVEAL__REVEAL_ON_DELIVERY)
-        puts("  reveal    on delivery");
-    print_list("returns", o->returns, o->n_returns);
-    if (o->keep[0] != '\0')
-        printf("  %-10s%s after its last move\n", "keep", o->keep);
+    cli_obligations(c, o, rows);
+    for (size_t i = 0; i < OBLIGATIONS; i++)
+        line(rows[i].name, rows[i].text);
 }
 
 static int say_decision(struct cli *c, enum liaison_code code,
@@ -63,10 +58,11 @@ static int say_decision(struct cli *c, enum liaison_code code,
         print_safe(liaison_answer_text(a), NULL);
         printf(" (%s)\n", err_name(code));
     }
-    print_list("sections", d->granted, d->n_granted);
-    print_list(code == LIAISON_OK ? "dropped" : "refused", d->refused, d->n_refused);
+    line("sections", cli_names(c, d->granted, d->n_granted));
+    line(code == LIAISON_OK ? "dropped" : "refused",
+         cli_names(c, d->refused, d->n_refused));
     if (code == LIAISON_OK)
-        print_obligations(d->obligations);
+        print_obligations(c, d->obligations);
     answer_rules(a);
     return err_exit(code);
 }

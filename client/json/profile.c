@@ -26,6 +26,8 @@ static const struct key {
      "an agency's name such as \"fr/lyon/probation\""},
     {"auditor", offsetof(struct profile, auditor), id_name,
      "an auditor's name such as \"fr/dpa\""},
+    {"approver", offsetof(struct profile, approver), id_word,
+     "an approver's role, one word: lower-case letters, digits and '-'"},
     {"officer", offsetof(struct profile, officer), id_officer,
      "a number, never a name: letters, digits, . _ -"},
     {"purpose", offsetof(struct profile, purpose), id_word,
@@ -43,27 +45,19 @@ enum { N_KEYS = sizeof KEYS / sizeof *KEYS };
 /* Files, and the setting of the library that they are. */
 static const struct file {
     const char *name, *setting;
-    bool secret, agencies_only;
+    bool secret, seals_only;
+    bool begins; /* files whose names begin like that: none needs to be there */
 } FILES[] = {
-    {"sign.key", "sign_key", true, false}, {"sign.crt", "sign_certificate", false, false},
-    {"seal.key", "seal_key", true, true},  {"seal.crt", "seal_certificate", false, true},
-    {"ca.crt", "ca", false, false},        {"crl.pem", "crl", false, false},
+    {"sign.key", "sign_key", .secret = true},
+    {"sign.crt", "sign_certificate", .secret = false},
+    {"seal.key", "seal_key", .secret = true, .seals_only = true},
+    {"seal.crt", "seal_certificate", .seals_only = true},
+    {"seal.old", "seal_old", .seals_only = true, .begins = true},
+    {"ca.crt", "ca", .secret = false},
+    {"crl.pem", "crl", .secret = false},
 };
 
 enum { N_FILES = sizeof FILES / sizeof *FILES };
-
-/* Is this file the key that the profile has in a token instead? */
-static bool in_token(const struct profile *p, const struct file *f)
-{
-    return (p->sign_key != NULL && strcmp(f->setting, "sign_key") == 0) ||
-           (p->seal_key != NULL && strcmp(f->setting, "seal_key") == 0);
-}
-
-/* Does this profile use the file? */
-static bool uses(const struct profile *p, const struct file *f)
-{
-    return !(f->agencies_only && p->agency == NULL) && !in_token(p, f);
-}
 
 /* What is used once there is a policy. */
 static const struct log_file {
@@ -113,6 +107,27 @@ const char *profile_path(const struct profile *p, const char *file, struct arena
     return join(p->dir, file, a);
 }
 
+/* The URI of the key that would stand in this file; NULL: it stands there. */
+static const char *uri_of(const struct profile *p, const char *file)
+{
+    return strcmp(file, "sign.key") == 0   ? p->sign_key
+           : strcmp(file, "seal.key") == 0 ? p->seal_key
+                                           : NULL;
+}
+
+const char *profile_key(const struct profile *p, const char *file, struct arena *a)
+{
+    const char *uri = uri_of(p, file);
+
+    return uri != NULL ? uri : join(p->dir, file, a);
+}
+
+/* Does this profile use the file? */
+static bool uses(const struct profile *p, const struct file *f)
+{
+    return !(f->seals_only && !profile_seals(p)) && uri_of(p, f->name) == NULL;
+}
+
 static enum liaison_code read_key(struct json_doc *d, const char *name,
                                   const json_t *value, struct arena *a,
                                   struct profile *out)
@@ -154,6 +169,9 @@ static enum liaison_code read_keys(struct json_doc *d, struct arena *a,
     if ((out->agency == NULL) == (out->auditor == NULL))
         return json_doc_fail(d, NULL, JSON_AT_VALUE,
                              "expected either \"agency\" or \"auditor\"");
+    if (out->approver != NULL && out->agency == NULL)
+        return json_doc_fail(d, NULL, JSON_AT_VALUE,
+                             "\"approver\" goes with the \"agency\" it approves for");
     return LIAISON_OK;
 }
 
@@ -205,7 +223,7 @@ enum liaison_code profile_files(const struct profile *p, char *why, size_t why_l
         struct stat st;
         char path[4096];
 
-        if (!uses(p, f))
+        if (f->begins || !uses(p, f))
             continue;
         snprintf(path, sizeof path, "%s/%s", p->dir, f->name);
         if (stat(path, &st) != 0 || access(path, R_OK) != 0) {
@@ -220,6 +238,11 @@ enum liaison_code profile_files(const struct profile *p, char *why, size_t why_l
         }
     }
     return LIAISON_OK;
+}
+
+bool profile_seals(const struct profile *p)
+{
+    return p->agency != NULL && p->approver == NULL;
 }
 
 bool profile_has_policy(const struct profile *p)

@@ -1,10 +1,12 @@
 #pragma once
 /* A profile: the directory that says who we are and holds our keys.
  *
- *     profile.json                {"network", "broker", "agency" | "auditor", "broker_name"?,
+ *     profile.json                {"network", "broker", "agency" | "auditor", "approver"?, "broker_name"?,
  *                                 "officer"?, "purpose"?, "basis"?, "sign_key"?, "seal_key"?}
- *     sign.key sign.crt           PEM; the key readable by its owner only, or in a token, if "sign_key" is its URI
- *     seal.key seal.crt           the same, "seal_key"; agencies only
+ *     sign.key sign.crt           PEM; the key readable by its owner only, or in a token: "sign_key" is its URI
+ *     seal.key seal.crt           the same, "seal_key"; agencies only, not their approvers
+ *     seal.old-N.key .crt         former ones, while something that was sealed to them is open
+ *     sign.new.key seal.new.key   made by `cert renew` and `cert rotate seal`, until their certificates come
  *     ca.crt crl.pem              root and issuing certificates; one revocation list per CA
  *     log.policy                  whose checkpoints of the broker's log are believed (C2SP tlog-policy); without it
  *                                 nothing is verified and no receipt comes
@@ -18,8 +20,8 @@
 
 struct profile {
     const char *dir;
-    const char *network, *broker, *broker_name, *agency, *auditor, *officer, *purpose,
-        *basis, *sign_key, *seal_key; /* NULL: not said */
+    const char *network, *broker, *broker_name, *agency, *auditor, *approver, *officer,
+        *purpose, *basis, *sign_key, *seal_key; /* NULL: not said */
 };
 
 /* The directory to use: `chosen` if it is not NULL, else $LIAISON_PROFILE, else ~/.config/liaison/default. Lives in
@@ -42,11 +44,17 @@ enum liaison_code profile_files(const struct profile *p, char *why, size_t why_l
 /* The path of one file of the profile. Lives in `a`; NULL when memory is out. */
 const char *profile_path(const struct profile *p, const char *file, struct arena *a);
 
+/* Where the key is that stands in `file` of a profile on files, "sign.key" or another: its URI if it is in a token, else its path. */
+const char *profile_key(const struct profile *p, const char *file, struct arena *a);
+
 /* The i-th setting for liaison_set(): *key and *value, which live as long as p and in `a`. False past the last, or
  * when memory is out. Settings the profile does not make are left out. */
 MUST_CHECK
 bool profile_setting(const struct profile *p, size_t *i, struct arena *a,
                      const char **key, const char **value);
+
+/* True for an agency's own: it seals and opens. Auditors and approvers do not. */
+bool profile_seals(const struct profile *p);
 
 /* True if log.policy is there. */
 bool profile_has_policy(const struct profile *p);

@@ -11,7 +11,7 @@ enum field {
     F_MOVE,
     F_VERSION,
     F_REASON,
-    F_TO,
+    F_TO, /* of permit: to whom it may be passed on; else whom sections are sealed to */
     F_OFFICER,
     F_PURPOSE,
     F_BASIS,
@@ -152,6 +152,8 @@ static enum liaison_code make_action(const struct draft *d, struct making *m)
     a->officer = draft_or(d, F_OFFICER, SET_OFFICER);
     a->purpose = draft_or(d, F_PURPOSE, SET_PURPOSE);
     a->basis = draft_or(d, F_BASIS, SET_BASIS);
+    if (a->move == LIAISON__V1__MOVE__MOVE_PERMIT)
+        a->to = draft_text(d, F_TO);
     a->created_unix_ms = lib_unix_ms();
     enum liaison_code code = valid_action(a, &why);
 
@@ -175,6 +177,8 @@ static enum liaison_code seal_sections(const struct draft *d, struct making *m,
     const struct seal_reader *reader = NULL;
     enum liaison_code code = LIAISON_OK;
 
+    if (d->n_sections > 0 && m->action.to[0] != '\0')
+        return lib_fail(d->l, LIAISON_FIELD, "permit takes no sections");
     if (d->n_sections > 0 && place.reader[0] == '\0')
         return lib_fail(d->l, LIAISON_FIELD,
                         "to: whom the sections are sealed to is wanted");

@@ -43,6 +43,20 @@ static struct liaison_answer *answer_empty(void)
     return a;
 }
 
+static const Liaison__V1__Deliver *deliver(const struct liaison_answer *a)
+{
+    return a->frame != NULL && a->frame->body_case == BODY(DELIVER) ? a->frame->deliver
+                                                                    : NULL;
+}
+
+const Liaison__V1__Alert *answer_alert(const struct liaison_answer *a)
+{
+    const Liaison__V1__Deliver *d = deliver(a);
+
+    return d != NULL && d->item_case == LIAISON__V1__DELIVER__ITEM_ALERT ? d->alert
+                                                                         : NULL;
+}
+
 static const ProtobufCBinaryData *entry_of(const struct liaison_answer *a)
 {
     const Liaison__V1__Accepted *accepted = answer_accepted(a);
@@ -51,6 +65,8 @@ static const ProtobufCBinaryData *entry_of(const struct liaison_answer *a)
         return &accepted->entry;
     if (a->frame != NULL && a->frame->body_case == BODY(SUMMARY))
         return &a->frame->summary->entry;
+    if (answer_alert(a) != NULL)
+        return &answer_alert(a)->entry;
     return a->frame != NULL && a->frame->body_case == BODY(REFUSED)
                ? &a->frame->refused->entry
                : NULL;
@@ -148,12 +164,6 @@ const Liaison__V1__Accepted *answer_accepted(const struct liaison_answer *a)
     return a->frame->body_case == BODY(DUPLICATE) ? a->frame->duplicate : NULL;
 }
 
-static const Liaison__V1__Deliver *deliver(const struct liaison_answer *a)
-{
-    return a->frame != NULL && a->frame->body_case == BODY(DELIVER) ? a->frame->deliver
-                                                                    : NULL;
-}
-
 static const Liaison__V1__Notice *notice(const struct liaison_answer *a)
 {
     const Liaison__V1__Deliver *d = deliver(a);
@@ -166,6 +176,8 @@ const Liaison__V1__Card *answer_card(const struct liaison_answer *a)
 {
     const Liaison__V1__Deliver *d = deliver(a);
 
+    if (answer_alert(a) != NULL)
+        return answer_alert(a)->card;
     if (d != NULL)
         return d->item_case == LIAISON__V1__DELIVER__ITEM_REFERRAL ? d->referral : NULL;
     return a->frame != NULL && a->frame->body_case == BODY(VIEW) ? a->frame->view->card

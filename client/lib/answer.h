@@ -14,7 +14,7 @@ struct liaison_answer {
     struct slice bytes; /* the frame as it came */
     const Liaison__V1__Frame *frame;
     const Liaison__V1__LedgerEntry
-        *entry; /* of accepted, duplicate, refused, summary; may be NULL */
+        *entry; /* of accepted, duplicate, refused, summary, an alert; may be NULL */
     struct log_note *note; /* of proof: verified by the policy; NULL: not */
 };
 
@@ -32,5 +32,8 @@ answer_say(struct liaison_answer *a, enum liaison_code code, const char *format,
 /* The Accepted of accepted and duplicate, else NULL. */
 const Liaison__V1__Accepted *answer_accepted(const struct liaison_answer *a);
 
-/* The one card of deliver and view, else NULL. */
+/* The alert of deliver, else NULL. */
+const Liaison__V1__Alert *answer_alert(const struct liaison_answer *a);
+
+/* The one card of deliver (a referral's or an alert's) and view, else NULL. */
 const Liaison__V1__Card *answer_card(const struct liaison_answer *a);

@@ -41,6 +41,8 @@ static const char *check_done(struct hash *h, const Liaison__V1__LedgerEntry *e,
         return "the verdict";
     if (strcmp(e->purpose, s->purpose) != 0 || strcmp(e->basis, s->basis) != 0)
         return "purpose and basis";
+    if (strcmp(e->onward, s->onward) != 0)
+        return "the third agency";
     if (s->kind == SIGN_REFERRAL && (int)e->type != s->type)
         return "the type";
     if (s->kind == SIGN_REFERRAL &&
@@ -112,6 +114,33 @@ const char *check_receipt(struct hash *h, const Liaison__V1__LedgerEntry *e,
                    commit_check(h, opening, COMMIT_CONTENT, s->content, e)
                ? NULL
                : "the content";
+}
+
+/* ---------------------------------------------------------------- alerts */
+
+bool check_alert(const struct liaison_answer *a, struct slice id)
+{
+    static const struct {
+        Liaison__V1__Flag flag;
+        Liaison__V1__Event events[2]; /* that set it, or took it away */
+    } ROWS[] = {
+        {LIAISON__V1__FLAG__FLAG_ESCALATED, {LIAISON__V1__EVENT__EVENT_ESCALATE}},
+        {LIAISON__V1__FLAG__FLAG_RESEAL_NEEDED,
+         {LIAISON__V1__EVENT__EVENT_RESEAL_NEEDED, LIAISON__V1__EVENT__EVENT_RESEAL}},
+        {LIAISON__V1__FLAG__FLAG_BARRED,
+         {LIAISON__V1__EVENT__EVENT_BARRED, LIAISON__V1__EVENT__EVENT_UNBARRED}},
+    };
+    const Liaison__V1__Alert *alert = answer_alert(a);
+    const Liaison__V1__LedgerEntry *e = a->entry;
+
+    if (alert == NULL)
+        return true;
+    if (e == NULL || !slice_equal(slice(e->referral_id.data, e->referral_id.len), id))
+        return false;
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++)
+        if (ROWS[i].flag == alert->flag)
+            return e->event == ROWS[i].events[0] || e->event == ROWS[i].events[1];
+    return false;
 }
 
 /* ---------------------------------------------------------------- what auditors are told */

@@ -20,6 +20,11 @@ MUST_CHECK
 const char *check_receipt(struct hash *h, const Liaison__V1__LedgerEntry *e,
                           const uint8_t opening[32], const struct sealed *s);
 
+/* Is an alert's entry about the referral with this id, and does it say what the alert's flag says? What is no alert
+ * holds. */
+MUST_CHECK
+bool check_alert(const struct liaison_answer *a, struct slice id);
+
 /* Does each counter beside a page of entries open the commitment of an entry of this page whose counterpart
  * `agency` is? Every entry must be strict. Returns NULL or what does not hold. Decodes into the answer's arena. */
 MUST_CHECK

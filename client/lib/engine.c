@@ -495,7 +495,8 @@ static enum liaison_code welcomed(struct liaison *l, const struct liaison_answer
 static bool again(struct liaison *l, struct outcall *c, struct liaison_answer *a,
                   int64_t now_ms)
 {
-    enum err_retry retry = err_retry(a->code);
+    /* What is over the hour's limit is denied and logged each time: its caller comes again, not we. */
+    enum err_retry retry = a->code == LIAISON_RATE ? RETRY_NEVER : err_retry(a->code);
 
     if (a->code == LIAISON_OK || retry == RETRY_NEVER || c->own ||
         (a->frame->body_case != BODY(ERROR) && a->frame->body_case != BODY(REFUSED)))

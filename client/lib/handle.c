@@ -48,12 +48,16 @@ static const struct key {
     [SET_AGENCY] = {"agency", id_name, "an agency's name", KEYS_SIGN | KEYS_SEAL, true},
     [SET_AUDITOR] = {"auditor", id_name, "an auditor's name", KEYS_SIGN | KEYS_SEAL,
                      true},
+    [SET_APPROVER] = {"approver", id_word, "the approver's role: a word", KEYS_SIGN,
+                      true},
     [SET_CA] = {"ca", form_any, "a file", KEYS_ALL, true},
     [SET_CRL] = {"crl", form_any, "a file", KEYS_ALL, true},
     [SET_SIGN_CERTIFICATE] = {"sign_certificate", form_any, "a file", KEYS_SIGN, true},
     [SET_SIGN_KEY] = {"sign_key", form_any, "a file", KEYS_SIGN, true},
     [SET_SEAL_CERTIFICATE] = {"seal_certificate", form_any, "a file", KEYS_SEAL, false},
     [SET_SEAL_KEY] = {"seal_key", form_any, "a file", KEYS_SEAL, false},
+    [SET_SEAL_OLD] = {"seal_old", form_any, "how the names of files begin", KEYS_SEAL,
+                      false},
     [SET_OFFICER] = {"officer", id_officer,
                      "an officer's number: letters, digits, '.', '_' and '-', at most 64",
                      0, false},
@@ -208,6 +212,8 @@ static const char *hint(enum liaison_code code)
         {LIAISON_REVOKED, "ask your registrar for a new certificate"},
         {LIAISON_PERMISSION, "chmod 600 the key file"},
         {LIAISON_STALE, "fetch the referral again and decide on what it is now"},
+        {LIAISON_RATE, "the same bytes can be sent again later: within the hour they may "
+                       "pass"},
         {LIAISON_CONFLICT, "make a new referral with an id of its own"},
     };
 

@@ -14,6 +14,7 @@
 #include "client/lib/engine.h"
 #include "client/lib/inner.h"
 #include "client/lib/kept.h"
+#include "client/lib/keys_old.h"
 
 enum { WHY = 256, READER_LIFE_MS = 10 * 60 * 1000 };
 
@@ -59,6 +60,8 @@ void keys_drop(struct keys *k, unsigned parts)
         k->seal_key = NULL;
         seal_reader_free(k->seal_own);
         k->seal_own = NULL;
+        keys_old_free(k->old);
+        k->old = NULL;
     }
 }
 
@@ -158,7 +161,9 @@ static enum liaison_code check_own(struct liaison *l, struct slice der, enum tls
                                    const char *file)
 {
     struct tls_identity who;
-    enum tls_role role = l->set[SET_AGENCY] != NULL ? TLS_AGENCY : TLS_AUDITOR;
+    enum tls_role role = l->set[SET_APPROVER] != NULL ? TLS_APPROVER
+                         : l->set[SET_AGENCY] != NULL ? TLS_AGENCY
+                                                      : TLS_AUDITOR;
     char why[WHY] = "";
     enum liaison_code code =
         tls_check_der(l->keys.trust, der, use, lib_unix(), &who, why, sizeof why);
@@ -168,11 +173,13 @@ static enum liaison_code check_own(struct liaison *l, struct slice der, enum tls
     if (who.role != role || strcmp(who.name, lib_own_name(l)) != 0)
         return lib_fail(l, LIAISON_IDENTITY, "%s is %s's, not %s's", file, who.name,
                         lib_own_name(l));
+    if (strcmp(who.role_name, lib_setting(l, SET_APPROVER)) != 0)
+        return lib_fail(l, LIAISON_IDENTITY, "%s is the approver %s's, not %s's", file,
+                        who.role_name, lib_setting(l, SET_APPROVER));
     return LIAISON_OK;
 }
 
-/* Does the key belong to the certificate? */
-static bool matches(struct slice der, const EVP_PKEY *key)
+bool keys_match(struct slice der, const EVP_PKEY *key)
 {
     const unsigned char *p = der.p;
     X509 *x = d2i_X509(NULL, &p, (long)der.n);
@@ -210,7 +217,7 @@ static enum liaison_code load_pair(struct liaison *l, enum setting certificate,
     if ((code = check_own(l, slice(d, n), use, lib_setting(l, certificate))) !=
         LIAISON_OK)
         goto out;
-    if (!matches(slice(d, n), k)) {
+    if (!keys_match(slice(d, n), k)) {
         code = lib_fail(l, LIAISON_CONFIG, "%s is not the key of %s",
                         lib_setting(l, key_file), lib_setting(l, certificate));
         goto out;

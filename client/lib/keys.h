@@ -10,6 +10,7 @@
 
 struct liaison;
 struct known_reader;
+struct old_key;
 
 /* Which file was read: another one in its place has other numbers. */
 struct file_mark {
@@ -28,6 +29,7 @@ struct keys {
     uint8_t sign_sha256[32];
     EVP_PKEY *seal_key;
     struct seal_reader *seal_own;
+    struct old_key *old;        /* former sealing keys that were needed */
     struct known_reader *known; /* checked sealing certificates of others */
 };
 
@@ -47,6 +49,10 @@ MUST_CHECK
 enum liaison_code keys_context(struct liaison *l);
 MUST_CHECK
 enum liaison_code keys_seal(struct liaison *l);
+
+/* Does the key belong to the certificate (DER)? */
+MUST_CHECK
+bool keys_match(struct slice der, const EVP_PKEY *key);
 
 /* The sealing certificate of `agency`: from memory if it was fetched in the last ten minutes, else asked from the
  * broker's directory and checked here. Borrows: until the next call of this function or keys_crls. Errors:

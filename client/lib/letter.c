@@ -1,8 +1,9 @@
 /* Letters: signed things whose signature holds, and their sections. */
 #include <stdlib.h>
 
-#include "client/lib/answer.h"
+#include "client/lib/check.h"
 #include "client/lib/inner.h"
+#include "client/lib/keys_old.h"
 #include "proto/id.h"
 #include "proto/valid.h"
 
@@ -28,6 +29,7 @@ struct liaison_letter {
     const char *network, *from, *to; /* to: NULL for an action */
     const uint8_t *id;
     const Liaison__V1__Reference *referral; /* of an action */
+    Liaison__V1__Move move;                 /* of an action */
     struct letter_section *sections;
     size_t n_sections;
 };
@@ -112,6 +114,7 @@ static enum liaison_code read_action(struct liaison_letter *t, const char **why)
     t->from = a->agency;
     t->id = a->id.data;
     t->referral = a->referral;
+    t->move = a->move;
     t->digests = a->digests;
     t->n_digests = a->n_digests;
     return LIAISON_OK;
@@ -154,6 +157,16 @@ static const char *signature_why(enum liaison_code code)
                                    : liaison_code_text(code);
 }
 
+/* Approving is an approver's; it also may take back what is not approved yet. All else is its agency's own. */
+static bool may_sign(const struct liaison_letter *t)
+{
+    if (t->signer.role == TLS_AGENCY)
+        return t->move != LIAISON__V1__MOVE__MOVE_APPROVE;
+    return t->signer.role == TLS_APPROVER &&
+           (t->move == LIAISON__V1__MOVE__MOVE_APPROVE ||
+            t->move == LIAISON__V1__MOVE__MOVE_WITHDRAW);
+}
+
 /* Who signed, and is it who the bytes say? */
 static enum liaison_code check_signer(struct liaison *l, struct liaison_letter *t,
                                       const char **why)
@@ -168,9 +181,11 @@ static enum liaison_code check_signer(struct liaison *l, struct liaison_letter *
     if (strcmp(t->network, lib_setting(l, SET_NETWORK)) != 0)
         return LIAISON_NETWORK;
     *why = "the signer is not the agency that the signed bytes name";
-    return t->signer.role == TLS_AGENCY && strcmp(t->signer.name, t->from) == 0
-               ? LIAISON_OK
-               : LIAISON_SIGNER;
+    if (strcmp(t->signer.name, t->from) != 0)
+        return LIAISON_SIGNER;
+    *why =
+        "the signer may not do this for its agency: approvers approve, and nobody else";
+    return may_sign(t) ? LIAISON_OK : LIAISON_SIGNER;
 }
 
 static enum liaison_code read_letter(struct liaison *l, struct liaison_letter *t,
@@ -301,6 +316,10 @@ enum liaison_code liaison_verify(struct liaison *l, const struct liaison_answer 
     arena_free(arena);
     if (code == LIAISON_OK && a->frame->body_case == BODY(VIEW) && kind == SIGN_ACTION)
         code = belongs(l, a, t);
+    if (code == LIAISON_OK && !check_alert(a, slice(t->id, ID_BYTES)))
+        code = lib_fail(l, LIAISON_SIGNATURE,
+                        "the alert's ledger entry is not about the referral it is shown "
+                        "with: keep it as evidence");
     if (code == LIAISON_OK)
         *out = t;
     else
@@ -340,6 +359,8 @@ static enum liaison_code open_section(struct liaison *l, const struct liaison_le
                                       struct letter_section *s)
 {
     const struct seal_place place = {t->network, t->from, s->reader, s->name, t->id};
+    const struct seal_reader *own = NULL;
+    EVP_PKEY *key = NULL;
     const char *why = "";
     enum liaison_code code;
 
@@ -347,16 +368,16 @@ static enum liaison_code open_section(struct liaison *l, const struct liaison_le
         return lib_fail(l, LIAISON_SEAL,
                         "section %s is sealed to %s: only it can open it", s->name,
                         s->reader);
-    if ((code = keys_seal(l)) != LIAISON_OK)
-        return code;
-    if (memcmp(s->certificate, seal_reader_sha256(l->keys.seal_own), HASH_BYTES) != 0)
+    code = keys_unseal(l, s->certificate, &own, &key);
+    if (code == LIAISON_NOT_FOUND)
         return lib_fail(l, LIAISON_SEAL,
-                        "section %s is sealed to another certificate than %s: if that "
-                        "was renewed, open it with the "
-                        "old one, or ask %s to send it again",
+                        "section %s is sealed to another certificate than %s, and no "
+                        "former key that was kept belongs to that one; ask %s to send "
+                        "it again",
                         s->name, lib_setting(l, SET_SEAL_CERTIFICATE), t->from);
-    code = seal_section_open(l->seal, l->keys.seal_own, l->keys.seal_key, s->section,
-                             &place, &s->content, &why);
+    if (code != LIAISON_OK)
+        return code;
+    code = seal_section_open(l->seal, own, key, s->section, &place, &s->content, &why);
     if (code != LIAISON_OK)
         return lib_fail(l, code, "section %s: %s", s->name,
                         code == LIAISON_SEAL ? why : "out of memory");

@@ -75,6 +75,7 @@ LIAISON_API void liaison_free(struct liaison *l);
  *     broker_name       the broker's own name, "fr/hub"; any broker of the network when unset
  *     agency            own name, "fr/lyon/prison"; must be what the signing certificate says    agency or auditor
  *     auditor           the same for an auditor
+ *     approver          an approver's role, "director", beside the agency whose approver it is
  *     ca                PEM: root and issuing certificates                                       required
  *     crl               PEM: one CRL per CA; read again when it changed, and rewritten (atomically)
  *                       when the broker's directory shows a newer one                            required
@@ -82,6 +83,8 @@ LIAISON_API void liaison_free(struct liaison *l);
  *     sign_key          PEM, mode 0600                                                           required to connect
  *     seal_certificate  PEM: own sealing certificate                                             required to open
  *     seal_key          PEM, mode 0600                                                           required to open
+ *     seal_old          "folder/seal.old": former pairs folder/seal.old-N.crt and .key, N 1 to 99. A section that was
+ *                       sealed to one of them is opened with it, also when its certificate has ended
  *     officer           opaque number of the person behind the calls
  *     purpose, basis    of the calls; referrals and actions that set none take these
  *     timeout_ms        a call's time for everything, reconnecting included; default 30000
@@ -96,7 +99,7 @@ LIAISON_API void liaison_free(struct liaison *l);
  *     log_seen          file for the last checkpoint seen, kept by the library; without it the handle alone remembers
  *     log_fork          file that the evidence goes into when a broker's log does not extend what was seen
  *
- * An empty value unsets. Setting who and where (the first twelve), or one of the last four, closes a connection
+ * An empty value unsets. Setting who and where (down to sign_key), or one of the last four, closes a connection
  * that stands. Errors: LIAISON_USAGE (no such key), LIAISON_FIELD (value of the wrong form), LIAISON_MEMORY. */
 LIAISON_API enum liaison_code liaison_set(struct liaison *l, const char *key,
                                           const char *value);
@@ -146,6 +149,9 @@ LIAISON_API void liaison_referral_free(struct liaison_referral *r);
  *     caused_by_from, caused_by_id    the referral this one continues
  *     id                a UUIDv7 of the last 30 days; default: fresh
  *     created_unix_ms   default: now, when sealed
+ *     version           default 1. To seal a referral again, to the agency that took its recipient's place: its id,
+ *                       case and words, `to` that agency, and one more than its envelope's version; with all
+ *                       sections, which are sealed anew. liaison_submit hands it in
  *
  * Errors: LIAISON_USAGE (no such key, or already sealed), LIAISON_FIELD (names key and value), LIAISON_MEMORY. */
 LIAISON_API enum liaison_code liaison_referral_set(struct liaison_referral *r,
@@ -198,10 +204,12 @@ LIAISON_API void liaison_action_free(struct liaison_action *a);
 /* Fills one field.
  *
  *     from, id          the referral: its sender and its id                                          required
- *     move              accept | reject | start | complete | withdraw                                required
+ *     move              accept | reject | start | complete | withdraw | acknowledge (that the handling code H3 was
+ *                       read) | permit (that one of handling H2 is passed on) | approve (approvers)  required
  *     version           the state version that was seen                                              required
  *     reason            a word; required where PROTOCOL.md's state table says so
- *     to                whom sections are sealed to; default: the sender, when that is not the caller
+ *     to                of permit: to whom it may be passed on, once. Else whom sections are sealed to; default: the
+ *                       sender, when that is not the caller
  *     officer, purpose, basis    default: the handle's
  *
  * Errors: as liaison_referral_set. */
@@ -234,7 +242,10 @@ LIAISON_API enum liaison_code liaison_action_from_bytes(struct liaison *l,
  *
  * Errors of all: those of liaison_connect; LIAISON_TIMEOUT, LIAISON_CLOSED; the broker's codes; LIAISON_SIGNATURE
  * (the broker accepted, and its ledger entry is not about these bytes, this agency and this person: keep the message
- * as evidence). */
+ * as evidence).
+ *
+ * What "later" helps is sent again within that time. LIAISON_RATE is not: each refusal is written into the ledger, and
+ * the rules count by the hour. The caller comes again with the same bytes. */
 
 enum liaison_flag {
     LIAISON_STRIP = 1, /* drop the sections that no rule grants instead of refusing */
@@ -279,10 +290,11 @@ LIAISON_API enum liaison_code liaison_ack(struct liaison *l, const uint64_t *mai
  *
  *     list        box: inbox | sent (required); finished: yes | no; limit
  *     history     from, id: the referral (required); limit
- *     directory   agency; kind; area; limit
+ *     directory   agency; kind; area (and those below it); skill; language; limit
  *     entries     agency; referral: id; event: submit | accept | ... (EVENT_ words); from_ns; until_ns; limit;
  *                 from_seq, until_seq: numbers in the newest log, the second exclusive (auditors)
  *
+ * An agency may ask for entries of its own name and event "key": which certificates were seen that bear it.
  * Of entries asked for by agency, and not from a number on: each counter that came beside them opens the commitment
  * of its entry (liaison_answer_counter).
  */
@@ -362,7 +374,7 @@ LIAISON_API const char *liaison_answer_kind(const struct liaison_answer *a);
 LIAISON_API const uint8_t *liaison_answer_frame(const struct liaison_answer *a,
                                                 size_t *len);
 
-/* Of accepted, duplicate, refused and summary: the LedgerEntry, its commitment key, its number and ledger time. */
+/* Of accepted, duplicate, refused, summary and an alert (no commitment key): the LedgerEntry, its commitment key, its number and ledger time. */
 LIAISON_API const uint8_t *liaison_answer_entry(const struct liaison_answer *a,
                                                 size_t *len);
 LIAISON_API const uint8_t *liaison_answer_opening(const struct liaison_answer *a,
@@ -373,6 +385,30 @@ LIAISON_API uint64_t liaison_answer_time_ns(const struct liaison_answer *a);
 /* Of accepted, duplicate, deliver and view: the referral's state in a word ("in-progress") and its version. */
 LIAISON_API const char *liaison_answer_state(const struct liaison_answer *a);
 LIAISON_API uint32_t liaison_answer_state_version(const struct liaison_answer *a);
+
+/* Of deliver: "referral", "notice" (the other party moved) or "alert": the broker found something. Of an alert, whose
+ * card is like a referral's: the flag that the referral has, or had, since the entry (liaison_answer_entry), in a word
+ * ("escalated"). liaison_verify says besides whether that entry is about this referral and this flag. */
+LIAISON_API const char *liaison_answer_item(const struct liaison_answer *a);
+LIAISON_API const char *liaison_answer_alert(const struct liaison_answer *a);
+
+/* A third agency that the entry names: to whom a referral may be passed on, or who took its recipient's place. */
+LIAISON_API const char *liaison_answer_onward(const struct liaison_answer *a);
+
+/* Of deliver and view: flags ("unapproved", "unacknowledged", "escalated", "reseal-needed", "barred"), and roles whose
+ * approval is still wanted. NULL past the last. When the recipient has to have answered and when the referral is
+ * erased unless it moves again; 0: no such time. */
+LIAISON_API const char *liaison_answer_flag(const struct liaison_answer *a, size_t i);
+LIAISON_API const char *liaison_answer_wanted(const struct liaison_answer *a, size_t i);
+LIAISON_API uint64_t liaison_answer_answer_by_unix_ms(const struct liaison_answer *a);
+LIAISON_API uint64_t liaison_answer_keep_until_unix_ms(const struct liaison_answer *a);
+
+/* Obligations of decision, deliver and view: `what` is "reveal" (on-accept | on-delivery), "keep" or "answer_within"
+ * ("14d"), of which there is one at most; or "returns" (sections), "escalate_to" (agencies) or "approvals" (roles).
+ * NULL past the last. The rate is how many an hour the strictest rule lets the sender send; 0: no limit. */
+LIAISON_API const char *liaison_answer_obligation(const struct liaison_answer *a,
+                                                  const char *what, size_t i);
+LIAISON_API uint32_t liaison_answer_rate_per_hour(const struct liaison_answer *a);
 
 /* Names of the granted sections: of accepted, duplicate, decision, deliver and view. NULL past the last. */
 LIAISON_API const char *liaison_answer_granted(const struct liaison_answer *a, size_t i);
@@ -600,7 +636,7 @@ LIAISON_API const uint8_t *liaison_letter_bytes(const struct liaison_letter *t,
 LIAISON_API const char *liaison_letter_section(const struct liaison_letter *t, size_t i);
 LIAISON_API const char *liaison_letter_reader(const struct liaison_letter *t, size_t i);
 
-/* Opens the section `name` with the seal key: it was sealed by the signer to this agency, for this very referral
+/* Opens the section `name` with the seal key whose certificate it names, a former one too: it was sealed by the signer to this agency, for this very referral
  * under this very name. Borrows: content and content_type as long as the letter. content has a NUL behind it.
  * Errors: LIAISON_NOT_FOUND (no such section), LIAISON_SEAL (not to be opened with this key, not in the one
  *         profile, or moved from elsewhere), LIAISON_CONFIG (no seal_key set), LIAISON_FILE, LIAISON_PERMISSION. */

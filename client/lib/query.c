@@ -12,7 +12,7 @@ enum { PAGE_LIMIT_MAX = 100000 };
 
 enum list_field { L_BOX, L_FINISHED, L_LIMIT, L__COUNT };
 enum history_field { H_FROM, H_ID, H_LIMIT, H__COUNT };
-enum directory_field { D_AGENCY, D_KIND, D_AREA, D_LIMIT, D__COUNT };
+enum directory_field { D_AGENCY, D_KIND, D_AREA, D_SKILL, D_LANGUAGE, D_LIMIT, D__COUNT };
 enum entries_field {
     E_AGENCY,
     E_REFERRAL,
@@ -39,6 +39,8 @@ static const struct draft_field DIRECTORY[D__COUNT] = {
     [D_AGENCY] = {"agency", FORM_NAME, NULL},
     [D_KIND] = {"kind", FORM_WORD, NULL},
     [D_AREA] = {"area", FORM_NAME, NULL},
+    [D_SKILL] = {"skill", FORM_WORD, NULL},
+    [D_LANGUAGE] = {"language", FORM_WORD, NULL},
     [D_LIMIT] = {"limit", FORM_NUMBER, NULL},
 };
 static const struct draft_field ENTRIES[E__COUNT] = {
@@ -118,6 +120,8 @@ static enum liaison_code make_directory(const struct draft *d, struct request *q
     q->directory.agency = draft_text(d, D_AGENCY);
     q->directory.kind = draft_text(d, D_KIND);
     q->directory.area = draft_text(d, D_AREA);
+    q->directory.skill = draft_text(d, D_SKILL);
+    q->directory.language = draft_text(d, D_LANGUAGE);
     q->directory.limit = limit(d, D_LIMIT);
     q->directory.cursor = q->cursor;
     f->body_case = BODY(DIRECTORY);

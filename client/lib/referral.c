@@ -25,6 +25,7 @@ enum field {
     F_CAUSED_BY_ID,
     F_ID,
     F_CREATED,
+    F_VERSION,
     F__COUNT,
 };
 
@@ -48,6 +49,7 @@ static const struct draft_field FIELDS[F__COUNT] = {
     [F_CAUSED_BY_ID] = {"caused_by_id", FORM_ID, NULL},
     [F_ID] = {"id", FORM_ID, NULL},
     [F_CREATED] = {"created_unix_ms", FORM_NUMBER, NULL},
+    [F_VERSION] = {"version", FORM_NUMBER, NULL},
 };
 
 /* ---------------------------------------------------------------- drafts */
@@ -187,6 +189,14 @@ static void set_cause(struct making *m)
     m->envelope.caused_by = &m->caused_by;
 }
 
+/* 0, which is refused, for what no version can be. */
+static uint32_t version(const struct draft *d)
+{
+    uint64_t v = draft_number(d, F_VERSION);
+
+    return v > UINT32_MAX ? 0 : (uint32_t)v;
+}
+
 static enum liaison_code make_envelope(struct making *m, const uint8_t case_id[16])
 {
     const struct draft *d = &m->r->draft;
@@ -197,7 +207,7 @@ static enum liaison_code make_envelope(struct making *m, const uint8_t case_id[1
     set_ids(m, case_id);
     set_cause(m);
     e->network = (char *)(uintptr_t)lib_setting(d->l, SET_NETWORK);
-    e->version = 1;
+    e->version = d->values[F_VERSION] == NULL ? 1 : version(d);
     e->from = (char *)(uintptr_t)lib_setting(d->l, SET_AGENCY);
     e->to = draft_text(d, F_TO);
     e->type = (Liaison__V1__Type)draft_enum(d, F_TYPE);

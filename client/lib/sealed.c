@@ -16,15 +16,20 @@ static const struct {
     {LIAISON__V1__MOVE__MOVE_START, LIAISON__V1__EVENT__EVENT_IN_PROGRESS},
     {LIAISON__V1__MOVE__MOVE_COMPLETE, LIAISON__V1__EVENT__EVENT_COMPLETE},
     {LIAISON__V1__MOVE__MOVE_WITHDRAW, LIAISON__V1__EVENT__EVENT_WITHDRAW},
+    {LIAISON__V1__MOVE__MOVE_APPROVE, LIAISON__V1__EVENT__EVENT_APPROVE},
+    {LIAISON__V1__MOVE__MOVE_ACKNOWLEDGE, LIAISON__V1__EVENT__EVENT_ACKNOWLEDGE},
+    {LIAISON__V1__MOVE__MOVE_PERMIT, LIAISON__V1__EVENT__EVENT_PERMIT},
 };
 
 void sealed_like_envelope(const Liaison__V1__Envelope *e, struct sealed *like)
 {
     *like = (struct sealed){.kind = SIGN_REFERRAL,
-                            .event = LIAISON__V1__EVENT__EVENT_SUBMIT,
+                            .event = e->version > 1 ? LIAISON__V1__EVENT__EVENT_RESEAL
+                                                    : LIAISON__V1__EVENT__EVENT_SUBMIT,
                             .type = (int)e->type,
                             .agency = e->from,
                             .counterpart = e->to,
+                            .onward = e->version > 1 ? e->to : "",
                             .officer = e->officer,
                             .purpose = e->purpose,
                             .basis = e->basis};
@@ -40,6 +45,7 @@ void sealed_like_action(const Liaison__V1__Action *a, struct sealed *like)
     *like = (struct sealed){.kind = SIGN_ACTION,
                             .agency = a->agency,
                             .counterpart = sender ? "" : a->referral->from,
+                            .onward = a->to,
                             .officer = a->officer,
                             .purpose = a->purpose,
                             .basis = a->basis};
@@ -100,8 +106,8 @@ static struct sealed *sealed_of(const struct sealed *like, struct slice content,
                                 struct slice signature, struct slice sections)
 {
     size_t texts = strlen(like->agency) + strlen(like->counterpart) +
-                   strlen(like->officer) + strlen(like->purpose) + strlen(like->basis) +
-                   5;
+                   strlen(like->onward) + strlen(like->officer) + strlen(like->purpose) +
+                   strlen(like->basis) + 6;
     size_t n = wire_field_len(FIELD_CONTENT, content.n) +
                wire_field_len(FIELD_SIGNATURE, signature.n) + sections.n;
     struct sealed *s = malloc(sizeof *s + n + texts);
@@ -121,6 +127,7 @@ static struct sealed *sealed_of(const struct sealed *like, struct slice content,
     s->bytes = slice(start, (size_t)(at - start));
     at = put_text(at, &s->agency);
     at = put_text(at, &s->counterpart);
+    at = put_text(at, &s->onward);
     at = put_text(at, &s->officer);
     at = put_text(at, &s->purpose);
     put_text(at, &s->basis);

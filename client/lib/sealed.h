@@ -14,7 +14,9 @@ struct sealed {
     uint8_t id[16], referral_id[16], case_id[16];
     uint8_t certificate[32]; /* SHA-256 of the signer's */
     const char *agency, *counterpart, *officer, *purpose,
-        *basis; /* counterpart "": an action cannot know it */
+        *basis;         /* counterpart "": an action cannot know it */
+    const char *onward; /* a third agency that the entry names: to whom it may be passed on, or who took the
+                         * recipient's place; "": none */
     char id_text[37];
     struct slice bytes;    /* SignedReferral or SignedAction */
     struct slice content;  /* in it: Envelope or Action */

@@ -62,7 +62,14 @@ static void log_step(struct hash *h, struct arena *a, const Liaison__V1__Action 
         abort();
 }
 
-/* referral.h: one party at most may take a step, a finished referral takes none, and a step leads somewhere else. */
+/* Approving, acknowledging and permitting change what may be seen, and not the state. */
+static bool stays(enum referral_event event)
+{
+    return event == REFERRAL_APPROVE || event == REFERRAL_ACKNOWLEDGE ||
+           event == REFERRAL_PERMIT;
+}
+
+/* referral.h: one party at most may take a step, a finished referral takes none, and other steps lead somewhere else. */
 static void take_steps(struct hash *h, struct arena *a, const Liaison__V1__Action *action,
                        struct slice signed_bytes)
 {
@@ -78,7 +85,7 @@ static void take_steps(struct hash *h, struct arena *a, const Liaison__V1__Actio
                               (enum referral_party)party, &step) != LIAISON_OK)
                 continue;
             if (++allowed > 1 || party == REFERRAL_STRANGER || referral_finished(now) ||
-                step.next == now)
+                (step.next == now) != stays(event))
                 abort();
             log_step(h, a, action, signed_bytes, &step, now);
         }

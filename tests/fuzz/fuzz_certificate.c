@@ -140,8 +140,7 @@ static void is_exact(struct slice der, const struct profile *p,
 {
     const uint8_t *at = der.p;
     X509 *x = d2i_X509(NULL, &at, (long)der.n);
-    enum tls_role role;
-    char name[ID_NAME_MAX + 1];
+    struct tls_identity named;
     uint8_t digest[32];
     bool critical, ignored;
 
@@ -159,9 +158,10 @@ static void is_exact(struct slice der, const struct profile *p,
     head += san.p[head + 1] == 0x81 ? 3 : 2;
     if (san.n <= 255) /* a longer one is not worth a second parser */
         must(
-            tls_parse_uri(slice(san.p + head, san.n - head), FUZZ_NETWORK, &role, name) &&
-            role == who->role && strcmp(name, who->name) == 0 &&
-            strncmp(name, "fr/", 3) == 0);
+            tls_parse_uri(slice(san.p + head, san.n - head), FUZZ_NETWORK, &named) &&
+            named.role == who->role && strcmp(named.name, who->name) == 0 &&
+            strcmp(named.role_name, who->role_name) == 0 &&
+            strncmp(named.name, "fr/", 3) == 0);
     must(EVP_PKEY_get_bits(X509_get0_pubkey(x)) == 256);
     must(X509_check_ca(x) == 0);
     must(EVP_Digest(der.p, der.n, digest, NULL, EVP_sha256(), NULL) == 1 &&
@@ -238,11 +238,11 @@ static void only_exact_ones(struct slice bytes)
 static void is_published_alone(void)
 {
     struct directory *d = NULL;
-    const struct slice *found;
+    const struct published *found;
     char why[256];
 
     must(directory_load(folder, ca.trust, FUZZ_NOW, &d, why, sizeof why) == LIAISON_OK);
-    must(directory_find(d, "fr/lyon/prison", &found) == 1 && slice_equal(*found, own));
+    must(directory_find(d, "fr/lyon/prison", &found) == 1 && slice_equal(found->der, own));
     must(directory_find(d, "fr/lyon/probation", &found) == 0);
     directory_free(d);
 }

@@ -32,10 +32,21 @@ static const char PEER_CA[] =
     "-keyout $3.key -out $3.csr -subj "
     "/CN=request; $CA issue $1 $2 $3.csr --dir ca --out $3.crt $4 $5 $6 $7; }\n"
     "member sign fr/lyon/prison prison; member sign fr/lyon/probation probation\n"
+    "member sign fr/lyon/prison renewed\n"
     "member sign fr/lyon/nobody nobody; member auditor fr/dpa dpa; member broker eu/main "
     "broker\n"
     "member seal fr/lyon/prison seal\n"
     "member sign fr/lyon/old old --start 2020-01-01 --end 2020-02-01\n"
+    "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -keyout dpo.key "
+    "-subj /CN=request -out dpo.csr\n"
+    "printf '%s\\n' basicConstraints=critical,CA:FALSE "
+    "keyUsage=critical,digitalSignature extendedKeyUsage=clientAuth "
+    "authorityKeyIdentifier=keyid:always "
+    "subjectAltName=URI:spiffe://fr.test.example/agency/lyon/prison/approver/dpo "
+    ">dpo.ext\n"
+    "openssl x509 -req -in dpo.csr -CA ca/registrars/fr/ca.crt -CAkey "
+    "ca/registrars/fr/ca.key -extfile dpo.ext -days 30 -out dpo.crt\n"
+    "cat ca/registrars/fr/ca.crt >>dpo.crt\n"
     "$CA ca-bundle --dir ca --out ca.crt; $CA crl --dir ca --out crl.pem\n";
 
 static inline void peer_shell(const char *dir, const char *script)

@@ -8,15 +8,16 @@
 
 #include <cmocka.h>
 
-#define S(s) LIAISON__V1__STATE__STATE_##s
+#define S(s)  LIAISON__V1__STATE__STATE_##s
+#define STAYS S(UNSPECIFIED) /* in the state it has */
 
-enum { STATES = 13, TYPES = 5, PARTIES = 4 };
+enum { STATES = 13, TYPES = 5, PARTIES = 5 };
 
 /* The contract once more, in the order of a reader: from these states, this party's event leads there. */
 static const struct {
     enum referral_event event;
     enum referral_party party;
-    int from[3]; /* -1 ends it */
+    int from[4]; /* -1 ends it */
     Liaison__V1__State next;
     bool reason;
     const char *section;
@@ -71,6 +72,27 @@ static const struct {
      true,
      NULL,
      26},
+    {REFERRAL_APPROVE,
+     REFERRAL_APPROVER,
+     {S(REQUESTED), -1},
+     S(REQUESTED),
+     false,
+     NULL,
+     28},
+    {REFERRAL_ACKNOWLEDGE,
+     REFERRAL_RECIPIENT,
+     {S(RECEIVED), S(ACCEPTED), S(IN_PROGRESS), -1},
+     STAYS,
+     false,
+     NULL,
+     29},
+    {REFERRAL_PERMIT,
+     REFERRAL_SENDER,
+     {S(RECEIVED), S(ACCEPTED), S(IN_PROGRESS), -1},
+     STAYS,
+     false,
+     NULL,
+     30},
 };
 
 /* Index of the line for this state and event, or -1. */
@@ -103,7 +125,8 @@ static void check_one(int type, int state, int event, int party)
         assert_int_equal(step.next, 99); /* outputs stay untouched */
         return;
     }
-    assert_int_equal(step.next, WANT[line].next);
+    assert_int_equal(step.next, WANT[line].next == STAYS ? (Liaison__V1__State)state
+                                                         : WANT[line].next);
     assert_int_equal(step.needs_reason, WANT[line].reason);
     assert_int_equal(step.logged_as, WANT[line].logged_as);
     if (WANT[line].section == NULL)
@@ -123,6 +146,33 @@ static void the_table_says_what_the_contract_says(void **state)
             for (int e = 0; e < REFERRAL_EVENT__COUNT; e++)
                 for (int p = 0; p < PARTIES; p++)
                     check_one(t, s, e, p);
+}
+
+/* What reveals, hands on or lets through is judged once more; what ends or begins work is not. */
+static void the_rules_are_asked_again_before_a_move_that_discloses(void **state)
+{
+    static const struct {
+        enum referral_event event;
+        enum referral_party party;
+        bool discloses;
+    } MOVES[] = {
+        {REFERRAL_ACCEPT, REFERRAL_RECIPIENT, true},
+        {REFERRAL_COMPLETE, REFERRAL_RECIPIENT, true},
+        {REFERRAL_ACKNOWLEDGE, REFERRAL_RECIPIENT, true},
+        {REFERRAL_PERMIT, REFERRAL_SENDER, true},
+        {REFERRAL_APPROVE, REFERRAL_APPROVER, true},
+        {REFERRAL_REJECT, REFERRAL_RECIPIENT, false},
+        {REFERRAL_WITHDRAW, REFERRAL_SENDER, false},
+        {REFERRAL_START, REFERRAL_RECIPIENT, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof MOVES / sizeof *MOVES; i++)
+        for (int s = 0; s < STATES; s++) {
+            struct referral_step step;
+            if (referral_step(LIAISON__V1__TYPE__TYPE_TRANSFER, (Liaison__V1__State)s,
+                              MOVES[i].event, MOVES[i].party, &step) == LIAISON_OK)
+                assert_int_equal(step.discloses, MOVES[i].discloses);
+        }
 }
 
 static void a_finished_referral_allows_nothing(void **state)
@@ -149,14 +199,14 @@ static void a_finished_referral_allows_nothing(void **state)
 
 static void every_move_is_an_event_and_nothing_else_is(void **state)
 {
-    static const enum referral_event WANTED[] = {REFERRAL_ACCEPT, REFERRAL_REJECT,
-                                                 REFERRAL_START, REFERRAL_COMPLETE,
-                                                 REFERRAL_WITHDRAW};
+    static const enum referral_event WANTED[] = {
+        REFERRAL_ACCEPT,   REFERRAL_REJECT,  REFERRAL_START,       REFERRAL_COMPLETE,
+        REFERRAL_WITHDRAW, REFERRAL_APPROVE, REFERRAL_ACKNOWLEDGE, REFERRAL_PERMIT};
     (void)state;
-    for (int m = -1; m < 10; m++) {
+    for (int m = -1; m < 12; m++) {
         enum referral_event e = REFERRAL_EVENT__COUNT;
         bool is = referral_event_of((Liaison__V1__Move)m, &e);
-        assert_int_equal(is, m >= 1 && m <= 5);
+        assert_int_equal(is, m >= 1 && m <= 8);
         assert_int_equal(e, is ? WANTED[m - 1] : REFERRAL_EVENT__COUNT);
     }
 }
@@ -194,7 +244,7 @@ static void rows_read_like_a_table(void **state)
         seen = seen || strcmp(row, "| transfer | received | accept | recipient | "
                                    "accepted | - | moves to the "
                                    "recipient |\n") == 0;
-    assert_int_equal(n, 2 * 11);
+    assert_int_equal(n, 2 * 18);
     assert_true(seen);
     assert_false(referral_row_text(SIZE_MAX, row, sizeof row));
 }
@@ -203,6 +253,7 @@ int main(void)
 {
     static const struct CMUnitTest TESTS[] = {
         cmocka_unit_test(the_table_says_what_the_contract_says),
+        cmocka_unit_test(the_rules_are_asked_again_before_a_move_that_discloses),
         cmocka_unit_test(a_finished_referral_allows_nothing),
         cmocka_unit_test(every_move_is_an_event_and_nothing_else_is),
         cmocka_unit_test(every_state_has_its_word),

@@ -55,17 +55,16 @@ struct asked {
 
 static struct rules_question question(const struct asked *a)
 {
-    struct rules_question q = {a->from,
-                               a->to,
-                               (Liaison__V1__Type)a->type,
-                               a->category,
-                               a->purpose,
-                               a->basis,
-                               (Liaison__V1__Minor)a->minor,
-                               a->bytes,
-                               a->sections,
-                               0,
-                               a->strip};
+    struct rules_question q = {.from = a->from,
+                               .to = a->to,
+                               .type = (Liaison__V1__Type)a->type,
+                               .category = a->category,
+                               .purpose = a->purpose,
+                               .basis = a->basis,
+                               .minor = (Liaison__V1__Minor)a->minor,
+                               .bytes = a->bytes,
+                               .sections = a->sections,
+                               .strip = a->strip};
 
     while (q.n_sections < 4 && a->sections[q.n_sections] != NULL)
         q.n_sections++;
@@ -773,7 +772,8 @@ static void a_referral_becomes_a_question(void **state)
 
 static void a_draft_that_breaks_its_promises_is_refused(void **state)
 {
-    const struct rules_agency twice[] = {{"fr/a", "x", "fr"}, {"fr/a", "y", "fr"}};
+    const struct rules_agency twice[] = {{.name = "fr/a", .kind = "x", .area = "fr"},
+                                          {.name = "fr/a", .kind = "y", .area = "fr"}};
     const struct rules_party stranger[] = {{RULES_AGENCY, "fr/b"}},
                              any[] = {{RULES_ANY, NULL}}, group[] = {{RULES_GROUP, "g"}};
     const struct rules_draft_rule to_stranger = {.deny = true,
@@ -813,10 +813,10 @@ static void a_draft_that_breaks_its_promises_is_refused(void **state)
 enum { N_AGENCIES = 7, RULES_TRIED = 90, SETS_TRIED = 60, QUESTIONS_TRIED = 60 };
 
 static const struct rules_agency AGENCIES[N_AGENCIES] = {
-    {"fr/a", "prison", "fr"},        {"fr/b", "prison", "fr/lyon"},
-    {"fr/c", "ngo", "fr/lyon"},      {"fr/d", "ngo", "fr/lyon/east"},
-    {"de/a", "school", "de/berlin"}, {"de/b", "police", "de/berlin"},
-    {"de/c", "police", "de"},
+    {.name = "fr/a", .kind = "prison", .area = "fr"},        {.name = "fr/b", .kind = "prison", .area = "fr/lyon"},
+    {.name = "fr/c", .kind = "ngo", .area = "fr/lyon"},      {.name = "fr/d", .kind = "ngo", .area = "fr/lyon/east"},
+    {.name = "de/a", .kind = "school", .area = "de/berlin"}, {.name = "de/b", .kind = "police", .area = "de/berlin"},
+    {.name = "de/c", .kind = "police", .area = "de"},
 };
 static const char *const IN_GROUP[] = {"fr/c", "de/a", "de/c"};
 static const struct rules_draft_group GROUP = {"g", IN_GROUP, 3};

@@ -25,16 +25,21 @@ static struct fixture {
     struct tls_trust *trust;
     SSL_CTX *context;
     struct rules *rules;
-    EVP_PKEY *prison_key, *probation_key;
+    EVP_PKEY *prison_key, *probation_key, *dpo_key;
     struct hash *hash;
 } fixture;
 
-static struct rules *make_rules(void)
+static struct rules *make_rules(const struct rules_draft_certificate *denied,
+                                const char *merged_into)
 {
-    static const struct rules_agency AGENCIES[] = {
-        {"fr/lyon/prison", "prison", "fr/lyon"},
-        {"fr/lyon/probation", "probation", "fr/lyon"},
-        {"fr/lyon/police", "police", "fr/lyon"}};
+    const struct rules_agency AGENCIES[] = {
+        {.name = "fr/lyon/prison",
+         .kind = "prison",
+         .area = "fr/lyon",
+         .merged_into = merged_into,
+         .merged_day = 20000},
+        {.name = "fr/lyon/probation", .kind = "probation", .area = "fr/lyon"},
+        {.name = "fr/lyon/police", .kind = "police", .area = "fr/lyon"}};
     static const struct rules_draft_auditor AUDITORS[] = {{"fr/dpa", "fr"}};
     static const struct rules_party FROM[] = {{RULES_KIND, "prison"}},
                                     TO[] = {{RULES_KIND, "probation"}};
@@ -57,6 +62,8 @@ static struct rules *make_rules(void)
                                       .n_auditors = 1,
                                       .rules = RULES,
                                       .n_rules = 1,
+                                      .certificates = denied,
+                                      .n_certificates = denied != NULL,
                                       .texts = &TEXT,
                                       .n_texts = 1};
     struct rules *made = NULL;
@@ -86,13 +93,15 @@ static int make_fixture(void **state)
 
     (void)state;
     fixture.dir = peer_ca_new();
-    fixture.rules = make_rules();
+    fixture.rules = make_rules(NULL, NULL);
     fixture.hash = hash_new();
     if (fixture.rules == NULL || !load_trust(&fixture.trust, &fixture.context) ||
         tls_load_key(peer_file(fixture.dir, "prison", ".key", file), &fixture.prison_key,
                      why, sizeof why) != LIAISON_OK ||
         tls_load_key(peer_file(fixture.dir, "probation", ".key", file),
-                     &fixture.probation_key, why, sizeof why) != LIAISON_OK)
+                     &fixture.probation_key, why, sizeof why) != LIAISON_OK ||
+        tls_load_key(peer_file(fixture.dir, "dpo", ".key", file), &fixture.dpo_key, why,
+                     sizeof why) != LIAISON_OK)
         return 1;
     return 0;
 }
@@ -102,6 +111,7 @@ static int drop_fixture(void **state)
     (void)state;
     EVP_PKEY_free(fixture.prison_key);
     EVP_PKEY_free(fixture.probation_key);
+    EVP_PKEY_free(fixture.dpo_key);
     hash_free(fixture.hash);
     rules_free(fixture.rules);
     SSL_CTX_free(fixture.context);
@@ -118,7 +128,7 @@ struct note {
     enum call_kind kind;
     enum liaison_code code;
     uint64_t session, frame_id, count;
-    char name[ID_NAME_MAX + 1];
+    char name[ID_NAME_MAX + 1], signer_role[ID_WORD_MAX + 1];
     bool envelope, action, signer, sections;
 };
 
@@ -156,6 +166,7 @@ static void note(struct rig *r, const struct call *c)
         n.signer = n.signer || c->signer[i] != 0;
     if (c->peer != NULL)
         snprintf(n.name, sizeof n.name, "%s", c->peer->name);
+    snprintf(n.signer_role, sizeof n.signer_role, "%s", c->signer_role);
     pthread_mutex_lock(&r->lock);
     assert_true(r->n_notes < NOTES);
     r->notes[r->n_notes++] = n;
@@ -485,6 +496,7 @@ struct signed_call {
     const char *from, *to, *network, *purpose, *reader, *signer;
     EVP_PKEY *key;
     Liaison__V1__Type type;
+    Liaison__V1__Move move; /* 0: accept */
     bool stale_id, wrong_digest, broken_signature, broken_envelope, without_signature;
     const char *caller_purpose;
     uint8_t id[16];
@@ -647,7 +659,7 @@ static void send_act(struct peer *p, uint64_t id, const struct signed_call *c)
     m.network = text(c->network);
     m.id = bin(uuid, 16);
     m.referral = &about;
-    m.move = LIAISON__V1__MOVE__MOVE_ACCEPT;
+    m.move = c->move != 0 ? c->move : LIAISON__V1__MOVE__MOVE_ACCEPT;
     m.agency = text(c->from);
     m.expected_version = 1;
     m.officer = text("4711");
@@ -986,6 +998,90 @@ static void an_agency_unknown_to_the_rules_is_told_why(void **state)
     assert_int_equal(rig_count(r, CALL_OPENED), 0);
     peer_hang_up(&p);
     rig_end(r);
+}
+
+static struct rules_draft_certificate deny(const char *name)
+{
+    struct rules_draft_certificate denied = {.where = "rules.conf:9"};
+    char file[256], why[256];
+    uint8_t *der;
+    size_t len;
+
+    assert_int_equal(tls_load_certificate(peer_file(fixture.dir, name, ".crt", file),
+                                          &der, &len, why, sizeof why),
+                     LIAISON_OK);
+    hash_sha256(fixture.hash, &(struct slice){der, len}, 1, denied.sha256);
+    OPENSSL_free(der);
+    return denied;
+}
+
+/* Of an Error with id 0. */
+static void expect_last_words(struct peer *p, enum liaison_code code, const char *part)
+{
+    struct reply r = hear(p);
+
+    assert_non_null(r.frame);
+    assert_int_equal(r.frame->body_case, LIAISON__V1__FRAME__BODY_ERROR);
+    assert_int_equal(r.frame->id, 0);
+    assert_int_equal(r.frame->error->code, code);
+    if (strstr(r.frame->error->text, part) == NULL)
+        fail_msg("\"%s\" says nothing of \"%s\"", r.frame->error->text, part);
+    reply_free(&r);
+    expect_end(p);
+}
+
+static void a_certificate_that_the_rules_deny_neither_logs_in_nor_signs(void **state)
+{
+    struct rig *r = rig_new();
+    struct rules_draft_certificate denied = deny("prison");
+    struct rules *rules = make_rules(&denied, NULL);
+    struct signed_call c = good_call();
+    struct peer stolen, renewed;
+    struct note n;
+
+    (void)state;
+    assert_non_null(rules);
+    r->set.rules = rules;
+    rig_start(r);
+    enter(r, &stolen, "prison");
+    send_hello(&stolen, 1, 1);
+    expect_last_words(&stolen, LIAISON_REVOKED, "rules.conf:9: deny certificate ");
+    n = rig_wait(r, CALL_REFUSED, 1);
+    assert_int_equal(n.code, LIAISON_REVOKED);
+    assert_string_equal(n.name, "fr/lyon/prison");
+    settle(r, &renewed, "renewed"); /* the same agency's next one is as good as ever */
+    send_submit(&renewed, 2, &c);
+    n = rig_wait(r, CALL_FRAME, 1);
+    assert_int_equal(n.code, LIAISON_REVOKED);
+    assert_true(n.signer);
+    peer_hang_up(&stolen);
+    peer_hang_up(&renewed);
+    rig_end(r);
+    rules_free(rules);
+}
+
+static void a_merged_name_is_told_where_its_work_went(void **state)
+{
+    struct rig *r = rig_new();
+    struct rules *rules = make_rules(NULL, "fr/lyon/police");
+    struct peer old, dpo;
+
+    (void)state;
+    assert_non_null(rules);
+    r->set.rules = rules;
+    rig_start(r);
+    enter(r, &old, "prison");
+    send_hello(&old, 1, 1);
+    expect_last_words(&old, LIAISON_UNKNOWN_AGENCY,
+                      "merged into fr/lyon/police on 2024-10-04");
+    enter(r, &dpo, "dpo");
+    send_hello(&dpo, 1, 1);
+    expect_last_words(&dpo, LIAISON_UNKNOWN_AGENCY, "merged into fr/lyon/police");
+    assert_int_equal(rig_wait(r, CALL_REFUSED, 2).code, LIAISON_UNKNOWN_AGENCY);
+    peer_hang_up(&old);
+    peer_hang_up(&dpo);
+    rig_end(r);
+    rules_free(rules);
 }
 
 static void an_agency_has_no_more_sessions_than_its_share(void **state)
@@ -1631,6 +1727,82 @@ static void agencies_and_auditors_each_have_their_own_calls(void **state)
     rig_end(r);
 }
 
+static void only_an_approver_approves_and_signs_little_else(void **state)
+{
+    static const struct row {
+        const char *peer, *signer;
+        Liaison__V1__Move move;
+        enum liaison_code code;
+    } ROWS[] = {
+        {"dpo", "dpo", LIAISON__V1__MOVE__MOVE_APPROVE, LIAISON_OK},
+        {"dpo", "dpo", LIAISON__V1__MOVE__MOVE_WITHDRAW, LIAISON_OK},
+        {"dpo", "dpo", LIAISON__V1__MOVE__MOVE_ACCEPT, LIAISON_ROLE},
+        {"dpo", "dpo", LIAISON__V1__MOVE__MOVE_ACKNOWLEDGE, LIAISON_ROLE},
+        {"dpo", "prison", LIAISON__V1__MOVE__MOVE_APPROVE, LIAISON_SIGNER},
+        {"dpo", "prison", LIAISON__V1__MOVE__MOVE_WITHDRAW, LIAISON_SIGNER},
+        {"prison", "prison", LIAISON__V1__MOVE__MOVE_WITHDRAW, LIAISON_OK},
+        {"prison", "prison", LIAISON__V1__MOVE__MOVE_APPROVE, LIAISON_ROLE},
+        {"prison", "dpo", LIAISON__V1__MOVE__MOVE_APPROVE, LIAISON_SIGNER},
+    };
+    struct rig *r = rig_new();
+    struct peer dpo, prison;
+
+    (void)state;
+    rig_start(r);
+    settle(r, &dpo, "dpo");
+    settle(r, &prison, "prison");
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        bool approver = strcmp(ROWS[i].signer, "dpo") == 0;
+        struct signed_call c = good_call();
+        struct note n;
+
+        c.move = ROWS[i].move;
+        c.signer = ROWS[i].signer;
+        c.key = approver ? fixture.dpo_key : fixture.prison_key;
+        send_act(strcmp(ROWS[i].peer, "dpo") == 0 ? &dpo : &prison, 2 + i, &c);
+        n = rig_wait(r, CALL_FRAME, i + 1);
+        if (n.code != ROWS[i].code)
+            fail_msg("row %zu: code %d", i, (int)n.code);
+        if (n.code == LIAISON_OK)
+            assert_string_equal(n.signer_role, approver ? "dpo" : "");
+    }
+    peer_hang_up(&dpo);
+    peer_hang_up(&prison);
+    rig_end(r);
+}
+
+static void an_approver_reads_what_its_agency_sends_and_submits_nothing(void **state)
+{
+    struct rig *r = rig_new();
+    struct peer dpo;
+    struct signed_call c = good_call();
+    Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
+    Liaison__V1__List list = LIAISON__V1__LIST__INIT;
+
+    (void)state;
+    c.signer = "dpo";
+    c.key = fixture.dpo_key;
+    rig_start(r);
+    settle(r, &dpo, "dpo");
+    assert_string_equal(rig_wait(r, CALL_OPENED, 1).name, "fr/lyon/prison");
+    f.body_case = LIAISON__V1__FRAME__BODY_LIST;
+    f.list = &list;
+    f.id = 2;
+    list.box = LIAISON__V1__BOX__BOX_SENT;
+    send_frame(&dpo, &f);
+    expect_done(&dpo, 2);
+    f.id = 3;
+    list.box = LIAISON__V1__BOX__BOX_INBOX;
+    send_frame(&dpo, &f);
+    expect_error(&dpo, 3, LIAISON_ROLE);
+    send_grant(&dpo, 4);
+    expect_error(&dpo, 4, LIAISON_ROLE);
+    send_submit(&dpo, 5, &c);
+    expect_error(&dpo, 5, LIAISON_ROLE);
+    peer_hang_up(&dpo);
+    rig_end(r);
+}
+
 /* ---- trust, and the end */
 
 static void a_revoked_live_session_is_cut_and_others_stay(void **state)
@@ -1652,10 +1824,13 @@ static void a_revoked_live_session_is_cut_and_others_stay(void **state)
                "prison.crt --dir ca >log 2>&1 &&"
                " $OLDPWD/certs/liaison-ca crl --dir ca --out crl.pem >log 2>&1");
     assert_true(load_trust(&trust, &context));
-    gate_reload_trust(r->gate, context, trust);
+    r->set.context = context;
+    r->set.trust = trust;
+    gate_reload(r->gate, &r->set);
     expect_error(&stolen, 0, LIAISON_REVOKED);
     expect_end(&stolen);
-    rig_wait(r, CALL_CRL, 1);
+    n = rig_wait(r, CALL_CHECKED, 1);
+    assert_int_equal(n.count, 1);
     n = rig_wait(r, CALL_CUT, 1);
     assert_int_equal(n.code, LIAISON_REVOKED);
     assert_string_equal(n.name, "fr/lyon/prison");
@@ -1789,6 +1964,8 @@ int main(void)
         cmocka_unit_test(strangers_are_counted_and_never_named),
         cmocka_unit_test(strangers_are_told_once_then_in_sums),
         cmocka_unit_test(an_agency_unknown_to_the_rules_is_told_why),
+        cmocka_unit_test(a_certificate_that_the_rules_deny_neither_logs_in_nor_signs),
+        cmocka_unit_test(a_merged_name_is_told_where_its_work_went),
         cmocka_unit_test(an_agency_has_no_more_sessions_than_its_share),
         cmocka_unit_test(past_the_cap_a_newcomer_is_closed_at_once),
         cmocka_unit_test(garbage_instead_of_zmtp_ends_the_session_with_an_entry),
@@ -1814,6 +1991,8 @@ int main(void)
         cmocka_unit_test(every_wrong_submit_goes_to_the_core_with_its_reason),
         cmocka_unit_test(an_action_is_judged_by_its_own_signature),
         cmocka_unit_test(agencies_and_auditors_each_have_their_own_calls),
+        cmocka_unit_test(only_an_approver_approves_and_signs_little_else),
+        cmocka_unit_test(an_approver_reads_what_its_agency_sends_and_submits_nothing),
         cmocka_unit_test(stopping_answers_what_was_taken_and_says_goodbye),
         cmocka_unit_test(the_gate_ends_when_the_core_has_ended),
         cmocka_unit_test(

@@ -159,63 +159,68 @@ static void only_exact_uris_name_members(void **state)
     static const struct row {
         const char *why, *uri;
         int role; /* -1: refused */
-        const char *name;
+        const char *name, *role_name;
     } ROWS[] = {
         /* clang-format off */
-        {"an agency", "spiffe://fr.practicies.example/agency/lyon/probation", TLS_AGENCY, "fr/lyon/probation"},
-        {"a short one", "spiffe://fr.practicies.example/agency/a", TLS_AGENCY, "fr/a"},
-        {"an auditor", "spiffe://fr.practicies.example/auditor/dpa", TLS_AUDITOR, "fr/dpa"},
-        {"a broker", "spiffe://eu.practicies.example/broker/main", TLS_BROKER, "eu/main"},
-        {"an approver", "spiffe://fr.practicies.example/agency/lyon/prison/approver/ana", TLS_APPROVER, "fr/lyon/prison"},
-        {"8 segments", "spiffe://fr.practicies.example/agency/2/3/4/5/6/7/8", TLS_AGENCY, "fr/2/3/4/5/6/7/8"},
-        {"8 segments and an approver", "spiffe://fr.practicies.example/agency/2/3/4/5/6/7/8/approver/x", TLS_APPROVER, "fr/2/3/4/5/6/7/8"},
-        {"9 segments", "spiffe://fr.practicies.example/agency/2/3/4/5/6/7/8/9", -1, NULL},
-        {"nothing", "", -1, NULL},
-        {"another scheme", "https://fr.practicies.example/agency/lyon", -1, NULL},
-        {"scheme in capitals", "SPIFFE://fr.practicies.example/agency/lyon", -1, NULL},
-        {"another network", "spiffe://fr.practicies.invalid/agency/lyon", -1, NULL},
-        {"a longer network", "spiffe://fr.practicies.example.org/agency/lyon", -1, NULL},
-        {"no label", "spiffe://practicies.example/agency/lyon", -1, NULL},
-        {"an empty label", "spiffe://.practicies.example/agency/lyon", -1, NULL},
-        {"two labels", "spiffe://lyon.fr.practicies.example/agency/lyon", -1, NULL},
-        {"a slash in the label", "spiffe://fr/x.practicies.example/agency/lyon", -1, NULL},
-        {"a user", "spiffe://a@fr.practicies.example/agency/lyon", -1, NULL},
-        {"a port", "spiffe://fr.practicies.example:443/agency/lyon", -1, NULL},
-        {"capitals", "spiffe://fr.practicies.example/agency/Lyon", -1, NULL},
-        {"capitals in the host", "spiffe://FR.practicies.example/agency/lyon", -1, NULL},
-        {"no path", "spiffe://fr.practicies.example/agency/", -1, NULL},
-        {"no path, no slash", "spiffe://fr.practicies.example/agency", -1, NULL},
-        {"no role", "spiffe://fr.practicies.example/lyon/probation", -1, NULL},
-        {"another role", "spiffe://fr.practicies.example/witness/lyon", -1, NULL},
-        {"an empty segment", "spiffe://fr.practicies.example/agency/lyon//prison", -1, NULL},
-        {"a slash at the end", "spiffe://fr.practicies.example/agency/lyon/", -1, NULL},
-        {"two dots", "spiffe://fr.practicies.example/agency/../auditor/dpa", -1, NULL},
-        {"an escape", "spiffe://fr.practicies.example/agency/lyon%2fprison", -1, NULL},
-        {"a query", "spiffe://fr.practicies.example/agency/lyon?x=1", -1, NULL},
-        {"a fragment", "spiffe://fr.practicies.example/agency/lyon#x", -1, NULL},
-        {"a blank", "spiffe://fr.practicies.example/agency/ly on", -1, NULL},
-        {"a blank before", " spiffe://fr.practicies.example/agency/lyon", -1, NULL},
-        {"a line end", "spiffe://fr.practicies.example/agency/lyon\n", -1, NULL},
-        {"an accent", "spiffe://fr.practicies.example/agency/ch\xc3\xa2lon", -1, NULL},
-        {"an approver of nobody", "spiffe://fr.practicies.example/agency/approver/ana", -1, NULL},
-        {"an approver without name", "spiffe://fr.practicies.example/agency/lyon/approver", -1, NULL},
-        {"an approver without name, slash", "spiffe://fr.practicies.example/agency/lyon/approver/", -1, NULL},
-        {"an approver with two names", "spiffe://fr.practicies.example/agency/lyon/approver/ana/b", -1, NULL},
-        {"approver twice", "spiffe://fr.practicies.example/agency/lyon/approver/approver/ana", -1, NULL},
-        {"an agency called approver", "spiffe://fr.practicies.example/agency/approver", -1, NULL},
+        {"an agency", "spiffe://fr.practicies.example/agency/lyon/probation", TLS_AGENCY, "fr/lyon/probation", ""},
+        {"a short one", "spiffe://fr.practicies.example/agency/a", TLS_AGENCY, "fr/a", ""},
+        {"an auditor", "spiffe://fr.practicies.example/auditor/dpa", TLS_AUDITOR, "fr/dpa", ""},
+        {"a broker", "spiffe://eu.practicies.example/broker/main", TLS_BROKER, "eu/main", ""},
+        {"an approver", "spiffe://fr.practicies.example/agency/lyon/prison/approver/dpo", TLS_APPROVER, "fr/lyon/prison", "dpo"},
+        {"8 segments", "spiffe://fr.practicies.example/agency/2/3/4/5/6/7/8", TLS_AGENCY, "fr/2/3/4/5/6/7/8", ""},
+        {"8 segments and an approver", "spiffe://fr.practicies.example/agency/2/3/4/5/6/7/8/approver/x", TLS_APPROVER, "fr/2/3/4/5/6/7/8", "x"},
+        {"9 segments", "spiffe://fr.practicies.example/agency/2/3/4/5/6/7/8/9", -1, NULL, NULL},
+        {"nothing", "", -1, NULL, NULL},
+        {"another scheme", "https://fr.practicies.example/agency/lyon", -1, NULL, NULL},
+        {"scheme in capitals", "SPIFFE://fr.practicies.example/agency/lyon", -1, NULL, NULL},
+        {"another network", "spiffe://fr.practicies.invalid/agency/lyon", -1, NULL, NULL},
+        {"a longer network", "spiffe://fr.practicies.example.org/agency/lyon", -1, NULL, NULL},
+        {"no label", "spiffe://practicies.example/agency/lyon", -1, NULL, NULL},
+        {"an empty label", "spiffe://.practicies.example/agency/lyon", -1, NULL, NULL},
+        {"two labels", "spiffe://lyon.fr.practicies.example/agency/lyon", -1, NULL, NULL},
+        {"a slash in the label", "spiffe://fr/x.practicies.example/agency/lyon", -1, NULL, NULL},
+        {"a user", "spiffe://a@fr.practicies.example/agency/lyon", -1, NULL, NULL},
+        {"a port", "spiffe://fr.practicies.example:443/agency/lyon", -1, NULL, NULL},
+        {"capitals", "spiffe://fr.practicies.example/agency/Lyon", -1, NULL, NULL},
+        {"capitals in the host", "spiffe://FR.practicies.example/agency/lyon", -1, NULL, NULL},
+        {"no path", "spiffe://fr.practicies.example/agency/", -1, NULL, NULL},
+        {"no path, no slash", "spiffe://fr.practicies.example/agency", -1, NULL, NULL},
+        {"no role", "spiffe://fr.practicies.example/lyon/probation", -1, NULL, NULL},
+        {"another role", "spiffe://fr.practicies.example/witness/lyon", -1, NULL, NULL},
+        {"an empty segment", "spiffe://fr.practicies.example/agency/lyon//prison", -1, NULL, NULL},
+        {"a slash at the end", "spiffe://fr.practicies.example/agency/lyon/", -1, NULL, NULL},
+        {"two dots", "spiffe://fr.practicies.example/agency/../auditor/dpa", -1, NULL, NULL},
+        {"an escape", "spiffe://fr.practicies.example/agency/lyon%2fprison", -1, NULL, NULL},
+        {"a query", "spiffe://fr.practicies.example/agency/lyon?x=1", -1, NULL, NULL},
+        {"a fragment", "spiffe://fr.practicies.example/agency/lyon#x", -1, NULL, NULL},
+        {"a blank", "spiffe://fr.practicies.example/agency/ly on", -1, NULL, NULL},
+        {"a blank before", " spiffe://fr.practicies.example/agency/lyon", -1, NULL, NULL},
+        {"a line end", "spiffe://fr.practicies.example/agency/lyon\n", -1, NULL, NULL},
+        {"an accent", "spiffe://fr.practicies.example/agency/ch\xc3\xa2lon", -1, NULL, NULL},
+        {"an approver of nobody", "spiffe://fr.practicies.example/agency/approver/ana", -1, NULL, NULL},
+        {"an approver without name", "spiffe://fr.practicies.example/agency/lyon/approver", -1, NULL, NULL},
+        {"an approver without name, slash", "spiffe://fr.practicies.example/agency/lyon/approver/", -1, NULL, NULL},
+        {"an approver with two names", "spiffe://fr.practicies.example/agency/lyon/approver/ana/b", -1, NULL, NULL},
+        {"an approver of 64 bytes", "spiffe://fr.practicies.example/agency/lyon/approver/"
+         "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", -1, NULL, NULL},
+        {"approver twice", "spiffe://fr.practicies.example/agency/lyon/approver/approver/ana", -1, NULL, NULL},
+        {"an agency called approver", "spiffe://fr.practicies.example/agency/approver", -1, NULL, NULL},
         /* clang-format on */
     };
     (void)state;
     for (size_t i = 0; i < sizeof ROWS / sizeof ROWS[0]; i++) {
-        enum tls_role role = TLS_BROKER;
-        char name[ID_NAME_MAX + 1] = "untouched";
-        bool taken = tls_parse_uri(slice_text(ROWS[i].uri), NETWORK, &role, name);
+        struct tls_identity who = {.name = "untouched", .role_name = "untouched"};
+        bool taken = tls_parse_uri(slice_text(ROWS[i].uri), NETWORK, &who);
         if (taken != (ROWS[i].role >= 0))
             fail_msg("%s: %s", ROWS[i].why, taken ? "taken" : "refused");
-        if (taken && ((int)role != ROWS[i].role || strcmp(name, ROWS[i].name) != 0))
-            fail_msg("%s: role %d, name %s", ROWS[i].why, (int)role, name);
-        if (!taken && strcmp(name, "untouched") != 0)
-            fail_msg("%s: refused, yet it wrote %s", ROWS[i].why, name);
+        if (taken &&
+            ((int)who.role != ROWS[i].role || strcmp(who.name, ROWS[i].name) != 0 ||
+             strcmp(who.role_name, ROWS[i].role_name) != 0))
+            fail_msg("%s: role %d, name %s, %s", ROWS[i].why, (int)who.role, who.name,
+                     who.role_name);
+        if (!taken && (strcmp(who.name, "untouched") != 0 ||
+                       strcmp(who.role_name, "untouched") != 0))
+            fail_msg("%s: refused, yet it wrote %s", ROWS[i].why, who.name);
     }
 }
 
@@ -224,29 +229,28 @@ static void a_nul_does_not_shorten_a_uri(void **state)
     static const char URI_NUL[] = "spiffe://fr.practicies.example/agency/lyon\0/police";
     static const char HOST_NUL[] =
         "spiffe://fr\0." NETWORK "/agency/lyon"; /* the fuzzer's */
-    enum tls_role role;
-    char name[ID_NAME_MAX + 1];
+    struct tls_identity who;
     (void)state;
-    assert_false(tls_parse_uri(slice(URI_NUL, sizeof URI_NUL - 1), NETWORK, &role, name));
+    assert_false(tls_parse_uri(slice(URI_NUL, sizeof URI_NUL - 1), NETWORK, &who));
     assert_false(
-        tls_parse_uri(slice(URI_NUL, strlen(URI_NUL) + 1), NETWORK, &role, name));
-    assert_true(tls_parse_uri(slice(URI_NUL, strlen(URI_NUL)), NETWORK, &role, name));
+        tls_parse_uri(slice(URI_NUL, strlen(URI_NUL) + 1), NETWORK, &who));
+    assert_true(tls_parse_uri(slice(URI_NUL, strlen(URI_NUL)), NETWORK, &who));
     assert_false(
-        tls_parse_uri(slice(HOST_NUL, sizeof HOST_NUL - 1), NETWORK, &role, name));
+        tls_parse_uri(slice(HOST_NUL, sizeof HOST_NUL - 1), NETWORK, &who));
 }
 
 static void a_name_has_at_most_255_bytes(void **state)
 {
-    char uri[600], name[ID_NAME_MAX + 1];
-    enum tls_role role;
+    char uri[600];
+    struct tls_identity who;
     int start = snprintf(uri, sizeof uri, "spiffe://fr." NETWORK "/agency/");
     (void)state;
     memset(uri + start, 'a', sizeof uri - (size_t)start);
-    assert_true(tls_parse_uri(slice(uri, (size_t)start + 252), NETWORK, &role,
-                              name)); /* "fr/" and 252 */
-    assert_int_equal(strlen(name), 255);
-    assert_false(tls_parse_uri(slice(uri, (size_t)start + 253), NETWORK, &role, name));
-    assert_false(tls_parse_uri(slice(uri, sizeof uri), NETWORK, &role, name));
+    assert_true(tls_parse_uri(slice(uri, (size_t)start + 252), NETWORK,
+                              &who)); /* "fr/" and 252 */
+    assert_int_equal(strlen(who.name), 255);
+    assert_false(tls_parse_uri(slice(uri, (size_t)start + 253), NETWORK, &who));
+    assert_false(tls_parse_uri(slice(uri, sizeof uri), NETWORK, &who));
 }
 
 /* ---------------------------------------------------------------- profiles */

@@ -240,7 +240,7 @@ static void an_envelope_says_all_that_it_must(void **state)
     } while (0)
     REFUSED(e.network = (char *)"", LIAISON_FIELD);
     REFUSED(e.network = (char *)"..", LIAISON_FIELD);
-    REFUSED(e.version = 0, LIAISON_UNSUPPORTED);
+    REFUSED(e.version = 0, LIAISON_FIELD);
     REFUSED(e.id.len = 15, LIAISON_ID);
     REFUSED(e.case_id.len = 0, LIAISON_FIELD);
     REFUSED(e.from = (char *)"", LIAISON_FIELD);
@@ -267,6 +267,41 @@ static void an_envelope_says_all_that_it_must(void **state)
     REFUSED(e.offer = e.case_id, LIAISON_UNSUPPORTED);
 }
 
+static void only_a_permit_names_a_third_agency(void **state)
+{
+    static const struct {
+        Liaison__V1__Move move;
+        const char *to;
+        enum liaison_code want;
+    } ROWS[] = {
+        {LIAISON__V1__MOVE__MOVE_PERMIT, "fr/lyon/rebond", LIAISON_OK},
+        {LIAISON__V1__MOVE__MOVE_PERMIT, "", LIAISON_FIELD},
+        {LIAISON__V1__MOVE__MOVE_PERMIT, "Rebond", LIAISON_FIELD},
+        {LIAISON__V1__MOVE__MOVE_ACKNOWLEDGE, "", LIAISON_OK},
+        {LIAISON__V1__MOVE__MOVE_ACKNOWLEDGE, "fr/lyon/rebond", LIAISON_FIELD},
+    };
+    Liaison__V1__Action a = LIAISON__V1__ACTION__INIT;
+    Liaison__V1__Reference referral = LIAISON__V1__REFERENCE__INIT;
+    const char *why;
+
+    (void)state;
+    referral.from = (char *)"fr/lyon/prison";
+    referral.id = a.id = (ProtobufCBinaryData){16, ID};
+    a.referral = &referral;
+    a.network = (char *)"practicies.example";
+    a.agency = (char *)"fr/lyon/prison";
+    a.officer = (char *)"4711";
+    a.purpose = (char *)"reintegration";
+    a.basis = (char *)"law";
+    a.expected_version = 1;
+    a.created_unix_ms = 1;
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        a.move = ROWS[i].move;
+        a.to = (char *)(uintptr_t)ROWS[i].to;
+        assert_int_equal(valid_action(&a, &why), ROWS[i].want);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -275,6 +310,7 @@ int main(void)
         cmocka_unit_test(a_list_has_at_most_4096_elements),
         cmocka_unit_test(no_message_contains_itself),
         cmocka_unit_test(an_envelope_says_all_that_it_must),
+        cmocka_unit_test(only_a_permit_names_a_third_agency),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,43 @@
+/* Which files the running broker still reaches. */
+#include <string.h>
+
+#include "broker/broker.h"
+#include "broker/ops/log.h"
+#include "broker/ops/sandbox.h"
+
+static const char *store_folder(const struct conf *c)
+{
+    return c->store_url + strcspn(c->store_url, ":") + 1;
+}
+
+/* What SIGHUP reads must stay readable. */
+int places_files(const struct broker *b, bool store)
+{
+    const struct conf *c = &b->conf;
+    const struct sandbox_place places[] = {
+        {SANDBOX_FILE, c->ca},
+        {SANDBOX_FILE, c->crl},
+        {SANDBOX_FILE, c->certificate},
+        {SANDBOX_FILE, tls_key_in_token(c->key) ? NULL : c->key},
+        {SANDBOX_READ, c->pkcs11},
+        {SANDBOX_FILE, c->rules_file},
+        {SANDBOX_FILE, b->settings},
+        {SANDBOX_FOLDER, c->directory},
+        {SANDBOX_MAKE, store ? store_folder(c) : NULL},
+        {SANDBOX_MAKE, store ? c->store_key : NULL},
+    };
+
+    return sandbox_files(places, sizeof places / sizeof *places);
+}
+
+void places_confine(const struct broker *b)
+{
+    int files = places_files(b, false);
+    bool calls = sandbox_calls();
+
+    if (files > 0 && calls)
+        log_info("sandbox.on", "landlock=%d seccomp=on", files);
+    else
+        log_warn("sandbox.part", "landlock=%d seccomp=%s what=\"%s\"", files,
+                 calls ? "on" : "off", "this kernel or container gives us no more");
+}
