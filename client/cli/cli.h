@@ -24,6 +24,8 @@ enum option {
     OPT_NETWORK,
     OPT_AGENCY,
     OPT_AUDITOR,
+    OPT_SIGN_KEY,
+    OPT_SEAL_KEY,
     OPT_APPROVER,
     OPT_INSTALL,
     OPT_TO,
