@@ -260,16 +260,16 @@ enum liaison_code erase_turn(struct core *core, enum liaison_code code, size_t n
 {
     bool drawn = core->vault != NULL && vault_drawn(core->vault);
 
-    if (code == LIAISON_OK && drawn)
-        code = vault_turn(core->vault);
     *done = code;
     if (code == LIAISON_OK) {
-        if (n > 0)
+        *done = drawn ? vault_turn(core->vault) : LIAISON_OK;
+        if (*done == LIAISON_OK && n > 0)
             log_info("erase.done", "referrals=%zu epoch=%" PRIu64, n,
                      vault_epoch(core->vault));
-        return LIAISON_OK;
+        return *done;
     }
-    if (code != LIAISON_FULL && code != LIAISON_MEMORY && code != LIAISON_EVIDENCE)
+    if (code != LIAISON_FULL && code != LIAISON_MEMORY && code != LIAISON_EVIDENCE &&
+        code != LIAISON_DAMAGED)
         return code; /* what became of it is not known: the next start sees by the epoch */
     log_warn("erase.refused", "code=%s", err_name(code));
     return drawn ? vault_drop(core->vault) : LIAISON_OK;
