@@ -63,6 +63,19 @@ static enum liaison_code open_page(struct broker *b, char *why, size_t why_len)
     return code;
 }
 
+/* A token that the sandbox shuts out would answer nobody, and say so to nobody either. */
+static enum liaison_code try_key(const struct broker *b, char *why, size_t why_len)
+{
+    if (tls_context_signs(b->now.context))
+        return LIAISON_OK;
+    snprintf(why, why_len, "%s: the token does not sign%s", b->conf.key,
+             b->conf.sandbox && sandbox_fits()
+                 ? " inside the sandbox; if it keeps files, name their folder with the "
+                   "setting pkcs11"
+                 : "");
+    return LIAISON_CONFIG;
+}
+
 static enum liaison_code start(struct broker *b, char *why, size_t why_len)
 {
     enum liaison_code code;
@@ -96,6 +109,8 @@ static enum liaison_code start(struct broker *b, char *why, size_t why_len)
     else
         log_warn("sandbox.off", "why=\"%s\"",
                  sandbox_fits() ? "the settings say so" : "built with a sanitizer");
+    if ((code = try_key(b, why, why_len)) != LIAISON_OK)
+        return code;
     code = threads_start(b, why, why_len);
     return code == LIAISON_OK ? open_page(b, why, why_len) : code;
 }

@@ -25,6 +25,8 @@ enum option {
     OPT_AGENCY,
     OPT_AUDITOR,
     OPT_APPROVER,
+    OPT_SIGN_KEY,
+    OPT_SEAL_KEY,
     OPT_INSTALL,
     OPT_TO,
     OPT_STRIP,

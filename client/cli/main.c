@@ -15,7 +15,7 @@ static const struct command COMMANDS[] = {
      "  liaison enrol --install sign.crt seal.crt ca.crt crl.pem\n"
      "  liaison enrol --policy log.policy",
      BIT(OPT_NETWORK) | BIT(OPT_AGENCY) | BIT(OPT_AUDITOR) | BIT(OPT_INSTALL) |
-         BIT(OPT_POLICY) | BIT(OPT_APPROVER),
+         BIT(OPT_POLICY) | BIT(OPT_APPROVER) | BIT(OPT_SIGN_KEY) | BIT(OPT_SEAL_KEY),
      0, 4, cmd_enrol},
     {"new", "CATEGORY", "print a filled-in referral to start from",
      "liaison new release-handover --to fr/lyon/probation > referral.json", BIT(OPT_TO),

@@ -41,21 +41,47 @@ static X509_REQ *make_request(EVP_PKEY *key, const char *member)
     return req;
 }
 
-static bool write_pair(EVP_PKEY *key, X509_REQ *req, const char *key_path,
-                       const char *csr_path)
+static bool write_key(EVP_PKEY *key, const char *path)
 {
-    FILE *k = create(key_path, 0600), *r = k != NULL ? create(csr_path, 0644) : NULL;
-    bool ok = r != NULL &&
-              PEM_write_PKCS8PrivateKey(k, key, NULL, NULL, 0, NULL, NULL) == 1 &&
-              PEM_write_X509_REQ(r, req) == 1 && fflush(k) == 0 && fsync(fileno(k)) == 0;
+    FILE *f = create(path, 0600);
+    bool ok = f != NULL &&
+              PEM_write_PKCS8PrivateKey(f, key, NULL, NULL, 0, NULL, NULL) == 1 &&
+              fflush(f) == 0 && fsync(fileno(f)) == 0;
     int reason = errno;
 
-    if (k != NULL && fclose(k) != 0)
-        ok = false;
-    if (r != NULL && fclose(r) != 0)
-        ok = false;
+    if (f != NULL && fclose(f) != 0)
+        return false;
     errno = reason;
     return ok;
+}
+
+static bool write_request(X509_REQ *req, const char *path)
+{
+    FILE *f = create(path, 0644);
+    bool ok = f != NULL && PEM_write_X509_REQ(f, req) == 1;
+    int reason = errno;
+
+    if (f != NULL && fclose(f) != 0)
+        return false;
+    errno = reason;
+    return ok;
+}
+
+/* A fresh key, or the one in the token that the URI means. */
+static EVP_PKEY *get_key(const char *uri, int *status)
+{
+    char why[1024] = "";
+    EVP_PKEY *key = uri == NULL ? EVP_EC_gen("P-256") : NULL;
+
+    if (uri == NULL && key == NULL)
+        *status = cli_fail(LIAISON_INTERNAL, "libcrypto could not make a key");
+    if (uri == NULL)
+        return key;
+    enum liaison_code code = tls_load_key(uri, &key, why, sizeof why);
+
+    if (code != LIAISON_OK)
+        *status = cli_fail(code, "%s", why);
+    return key;
 }
 
 const char *pair_member(struct cli *c)
@@ -67,23 +93,33 @@ const char *pair_member(struct cli *c)
     return p->agency != NULL ? p->agency : p->auditor;
 }
 
-bool pair_make(struct cli *c, const char *key_name, const char *csr_name, int *status)
+bool pair_make(struct cli *c, const char *uri, const char *key_name, const char *csr_name,
+               int *status)
 {
     const char *key_path = profile_path(&c->profile, key_name, c->arena);
     const char *csr_path = profile_path(&c->profile, csr_name, c->arena);
-    EVP_PKEY *key = EVP_EC_gen("P-256");
+    EVP_PKEY *key = get_key(uri, status);
     X509_REQ *req = key != NULL ? make_request(key, pair_member(c)) : NULL;
     bool ok = false;
 
+    if (key == NULL)
+        return false;
     if (req == NULL || key_path == NULL || csr_path == NULL)
-        *status = cli_fail(LIAISON_INTERNAL, "libcrypto could not make a key");
-    else if (!write_pair(key, req, key_path, csr_path))
+        *status = cli_fail(LIAISON_INTERNAL, "libcrypto could not make a request");
+    else if (uri == NULL && !write_key(key, key_path))
         *status = cli_fail(LIAISON_FILE, "%s: %s", key_path, strerror(errno));
+    else if (!write_request(req, csr_path))
+        *status = cli_fail(LIAISON_FILE, "%s: %s", csr_path, strerror(errno));
     else
         ok = true;
     X509_REQ_free(req);
     EVP_PKEY_free(key);
     return ok;
+}
+
+const char *pair_key(struct cli *c, const char *uri, const char *file)
+{
+    return uri != NULL ? uri : profile_path(&c->profile, file, c->arena);
 }
 
 /* ---- checking, and putting in */
@@ -113,21 +149,20 @@ static bool is_ours(const struct profile *p, const struct tls_identity *who)
 bool pair_holds(struct cli *c, const struct tls_trust *trust, const struct pair_trial *t,
                 int *status)
 {
-    const char *key_path = profile_path(&c->profile, t->key_name, c->arena);
     struct tls_identity who = {0};
     EVP_PKEY *key = NULL;
     uint8_t *der = NULL;
     size_t len = 0;
     char why[512] = "";
     enum liaison_code code =
-        key_path != NULL ? tls_load_key(key_path, &key, why, sizeof why) : LIAISON_MEMORY;
+        t->key != NULL ? tls_load_key(t->key, &key, why, sizeof why) : LIAISON_MEMORY;
 
     if (code == LIAISON_OK)
         code = tls_load_certificate(t->file, &der, &len, why, sizeof why);
     if (code == LIAISON_OK && !pair_matches(slice(der, len), key)) {
         code = LIAISON_CERTIFICATE;
         snprintf(why, sizeof why, "%s was not made for %s; it belongs to another key",
-                 t->file, key_path);
+                 t->file, t->key);
     }
     if (code == LIAISON_OK)
         code = tls_check_der(trust, slice(der, len), t->use, (int64_t)time(NULL), &who,

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "proto/id.h"
+#include "proto/tls.h"
 
 /* Keys of profile.json, and where they go. */
 static const struct key {
@@ -33,6 +34,10 @@ static const struct key {
      "one word: lower-case letters, digits and '-'"},
     {"basis", offsetof(struct profile, basis), id_word,
      "one word: lower-case letters, digits and '-'"},
+    {"sign_key", offsetof(struct profile, sign_key), tls_key_in_token,
+     "a URI \"pkcs11:...\" of a key in a token"},
+    {"seal_key", offsetof(struct profile, seal_key), tls_key_in_token,
+     "a URI \"pkcs11:...\" of a key in a token"},
 };
 
 enum { N_KEYS = sizeof KEYS / sizeof *KEYS };
@@ -53,6 +58,19 @@ static const struct file {
 };
 
 enum { N_FILES = sizeof FILES / sizeof *FILES };
+
+/* Is this file the key that the profile has in a token instead? */
+static bool in_token(const struct profile *p, const struct file *f)
+{
+    return (p->sign_key != NULL && strcmp(f->setting, "sign_key") == 0) ||
+           (p->seal_key != NULL && strcmp(f->setting, "seal_key") == 0);
+}
+
+/* Does this profile use the file? */
+static bool uses(const struct profile *p, const struct file *f)
+{
+    return !(f->seals_only && !profile_seals(p)) && !in_token(p, f);
+}
 
 /* What is used once there is a policy. */
 static const struct log_file {
@@ -197,7 +215,7 @@ enum liaison_code profile_files(const struct profile *p, char *why, size_t why_l
         struct stat st;
         char path[4096];
 
-        if (f->begins || (f->seals_only && !profile_seals(p)))
+        if (f->begins || !uses(p, f))
             continue;
         snprintf(path, sizeof path, "%s/%s", p->dir, f->name);
         if (stat(path, &st) != 0 || access(path, R_OK) != 0) {
@@ -238,7 +256,7 @@ bool profile_setting(const struct profile *p, size_t *i, struct arena *a,
             const struct file *f = &FILES[*i - N_KEYS];
 
             *key = f->setting;
-            *value = f->seals_only && !profile_seals(p) ? NULL : join(p->dir, f->name, a);
+            *value = uses(p, f) ? join(p->dir, f->name, a) : NULL;
         } else {
             const struct log_file *f = &LOG_FILES[*i - N_KEYS - N_FILES];
 

@@ -2,9 +2,9 @@
 /* A profile: the directory that says who we are and holds our keys.
  *
  *     profile.json                {"network", "broker", "agency" | "auditor", "approver"?, "broker_name"?,
- *                                 "officer"?, "purpose"?, "basis"?}
- *     sign.key sign.crt           PEM; the key readable by its owner only
- *     seal.key seal.crt           the same; agencies only, not their approvers
+ *                                 "officer"?, "purpose"?, "basis"?, "sign_key"?, "seal_key"?}
+ *     sign.key sign.crt           PEM; the key readable by its owner only, or in a token, if "sign_key" is its URI
+ *     seal.key seal.crt           the same, "seal_key"; agencies only, not their approvers
  *     seal.old-N.key .crt         former ones, while something that was sealed to them is open
  *     sign.new.key seal.new.key   made by `cert renew` and `cert rotate seal`, until their certificates come
  *     ca.crt crl.pem              root and issuing certificates; one revocation list per CA
@@ -23,7 +23,7 @@
 struct profile {
     const char *dir;
     const char *network, *broker, *broker_name, *agency, *auditor, *approver, *officer,
-        *purpose, *basis; /* NULL: not said */
+        *purpose, *basis, *sign_key, *seal_key; /* NULL: not said */
 };
 
 /* The directory to use: `chosen` if it is not NULL, else $LIAISON_PROFILE, else ~/.config/liaison/default. Lives in
