@@ -106,6 +106,11 @@ enum liaison_code conf_load_any_rules(const char *path, struct rules **out, FILE
 MUST_CHECK
 enum liaison_code conf_check(const char *path, FILE *out, FILE *errors);
 
+/* `liaisond test FILE`: runs every test and says on `out` how each went, a line or a JSON object each. What keeps tests from
+ * being run goes to `errors`. Errors: as conf_load; LIAISON_CONFIG also if a test fails. */
+MUST_CHECK
+enum liaison_code conf_test(const char *path, bool json, FILE *out, FILE *errors);
+
 /* Judges a text as a rules file called `name`; it may not include others. For tests and fuzzers.
  * Gives: *out, one reference. Errors: LIAISON_CONFIG, LIAISON_MEMORY. */
 MUST_CHECK

@@ -53,11 +53,12 @@ static int begin(struct cli *c, const struct slot *s)
     if (path(c, s->csr) == NULL)
         return cli_no_memory();
     (void)unlink(path(c, s->csr)); /* of the key before */
-    if (!pair_make(c, uri_of(c, s), s->new_key, s->csr, &status))
+    if (!pair_make(c, uri_of(c, s) != NULL ? s->key : s->new_key, s->csr, &status))
         return status;
     if (c->opt[OPT_JSON] != NULL)
-        return print_json(
-            json_pack("{ssss}", "key", path(c, s->new_key), "request", path(c, s->csr)));
+        return print_json(json_pack(
+            "{ssss}", "key", uri_of(c, s) != NULL ? uri_of(c, s) : path(c, s->new_key),
+            "request", path(c, s->csr)));
     fprintf(stderr,
             "Send to the registrar: %s\nThen: liaison cert install %s --profile "
             "%s\nUntil then "
@@ -117,7 +118,7 @@ static int place_leaf(struct cli *c, const char *file, struct slice der, struct 
     for (size_t i = 0; i < N_SLOTS; i++) {
         bool fresh = belongs(der, path(c, SLOTS[i].new_key));
 
-        if (!fresh && !belongs(der, pair_key(c, uri_of(c, &SLOTS[i]), SLOTS[i].key)))
+        if (!fresh && !belongs(der, profile_key(&c->profile, SLOTS[i].key, c->arena)))
             continue;
         if (b->crt[i] != NULL)
             return cli_fail(LIAISON_USAGE, "%s and %s are both %s certificates",
@@ -173,14 +174,12 @@ static bool all_hold(struct cli *c, const struct batch *b, int *status)
         *status = cli_fail(code, "%s", why);
     for (size_t i = 0; ok && i < N_SLOTS; i++)
         if (b->crt[i] != NULL)
-            ok = pair_holds(c, trust,
-                            &(struct pair_trial){
-                                b->crt[i],
-                                b->new_key[i]
-                                    ? path(c, SLOTS[i].new_key)
-                                    : pair_key(c, uri_of(c, &SLOTS[i]), SLOTS[i].key),
-                                SLOTS[i].use},
-                            status);
+            ok =
+                pair_holds(c, trust,
+                           &(struct pair_trial){
+                               b->crt[i], b->new_key[i] ? SLOTS[i].new_key : SLOTS[i].key,
+                               SLOTS[i].use},
+                           status);
     tls_trust_free(trust);
     return ok;
 }

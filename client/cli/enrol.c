@@ -87,9 +87,8 @@ static int begin(struct cli *c, const char *dir)
         return cli_fail(LIAISON_FILE, "%s: %s", dir, strerror(errno));
     bool seals = profile_seals(&c->profile);
 
-    if (!free_place(c, &status) ||
-        !pair_make(c, c->profile.sign_key, "sign.key", "sign.csr", &status) ||
-        (seals && !pair_make(c, c->profile.seal_key, "seal.key", "seal.csr", &status)))
+    if (!free_place(c, &status) || !pair_make(c, "sign.key", "sign.csr", &status) ||
+        (seals && !pair_make(c, "seal.key", "seal.csr", &status)))
         return status;
     code = profile_write(&c->profile, why, sizeof why);
     if (code != LIAISON_OK)
@@ -122,10 +121,8 @@ static int install(struct cli *c, const char *dir, int argc, char **argv)
                         "enrol --install wants sign.crt %sca.crt crl.pem, in this order",
                         seals ? "seal.crt " : "");
     const char *ca = argv[argc - 2], *crl = argv[argc - 1];
-    const struct pair_trial sign = {argv[0], pair_key(c, c->profile.sign_key, "sign.key"),
-                                    TLS_USE_SIGN},
-                            seal = {argv[1], pair_key(c, c->profile.seal_key, "seal.key"),
-                                    TLS_USE_SEAL};
+    const struct pair_trial sign = {argv[0], "sign.key", TLS_USE_SIGN},
+                            seal = {argv[1], "seal.key", TLS_USE_SEAL};
 
     code = tls_trust_load(c->profile.network, ca, crl, (int64_t)time(NULL), &trust, why,
                           sizeof why);

@@ -24,11 +24,11 @@ static const struct {
     [OPT_NETWORK] = {"network", "NAME", "the network, as its registrar names it"},
     [OPT_AGENCY] = {"agency", "NAME", "the agency this profile is for"},
     [OPT_AUDITOR] = {"auditor", "NAME", "the auditor this profile is for"},
-    [OPT_APPROVER] = {"approver", "ROLE",
-                      "this profile is for an approver of the agency"},
     [OPT_SIGN_KEY] = {"sign-key", "URI",
                       "the signing key is in a token: pkcs11:token=...;object=..."},
     [OPT_SEAL_KEY] = {"seal-key", "URI", "the same for the sealing key"},
+    [OPT_APPROVER] = {"approver", "ROLE",
+                      "this profile is for an approver of the agency"},
     [OPT_INSTALL] =
         {"install", NULL,
          "arguments: sign.crt seal.crt ca.crt crl.pem (an auditor has no seal.crt)"},

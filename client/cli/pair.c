@@ -67,20 +67,19 @@ static bool write_request(X509_REQ *req, const char *path)
     return ok;
 }
 
-/* A fresh key, or the one in the token that the URI means. */
-static EVP_PKEY *get_key(const char *uri, int *status)
+/* A fresh key, or the one that is in a token already. */
+static EVP_PKEY *get_key(const char *where, int *status)
 {
+    bool in_token = tls_key_in_token(where);
     char why[1024] = "";
-    EVP_PKEY *key = uri == NULL ? EVP_EC_gen("P-256") : NULL;
-
-    if (uri == NULL && key == NULL)
-        *status = cli_fail(LIAISON_INTERNAL, "libcrypto could not make a key");
-    if (uri == NULL)
-        return key;
-    enum liaison_code code = tls_load_key(uri, &key, why, sizeof why);
+    EVP_PKEY *key = in_token ? NULL : EVP_EC_gen("P-256");
+    enum liaison_code code =
+        in_token ? tls_load_key(where, &key, why, sizeof why) : LIAISON_OK;
 
     if (code != LIAISON_OK)
         *status = cli_fail(code, "%s", why);
+    else if (key == NULL)
+        *status = cli_fail(LIAISON_INTERNAL, "libcrypto could not make a key");
     return key;
 }
 
@@ -93,33 +92,27 @@ const char *pair_member(struct cli *c)
     return p->agency != NULL ? p->agency : p->auditor;
 }
 
-bool pair_make(struct cli *c, const char *uri, const char *key_name, const char *csr_name,
-               int *status)
+bool pair_make(struct cli *c, const char *key_name, const char *csr_name, int *status)
 {
-    const char *key_path = profile_path(&c->profile, key_name, c->arena);
+    const char *where = profile_key(&c->profile, key_name, c->arena);
     const char *csr_path = profile_path(&c->profile, csr_name, c->arena);
-    EVP_PKEY *key = get_key(uri, status);
+    EVP_PKEY *key = where != NULL ? get_key(where, status) : NULL;
     X509_REQ *req = key != NULL ? make_request(key, pair_member(c)) : NULL;
     bool ok = false;
 
-    if (key == NULL)
-        return false;
-    if (req == NULL || key_path == NULL || csr_path == NULL)
+    if (where == NULL || csr_path == NULL)
+        *status = cli_no_memory();
+    else if (key != NULL && req == NULL)
         *status = cli_fail(LIAISON_INTERNAL, "libcrypto could not make a request");
-    else if (uri == NULL && !write_key(key, key_path))
-        *status = cli_fail(LIAISON_FILE, "%s: %s", key_path, strerror(errno));
-    else if (!write_request(req, csr_path))
+    else if (key != NULL && !tls_key_in_token(where) && !write_key(key, where))
+        *status = cli_fail(LIAISON_FILE, "%s: %s", where, strerror(errno));
+    else if (key != NULL && !write_request(req, csr_path))
         *status = cli_fail(LIAISON_FILE, "%s: %s", csr_path, strerror(errno));
     else
-        ok = true;
+        ok = key != NULL;
     X509_REQ_free(req);
     EVP_PKEY_free(key);
     return ok;
-}
-
-const char *pair_key(struct cli *c, const char *uri, const char *file)
-{
-    return uri != NULL ? uri : profile_path(&c->profile, file, c->arena);
 }
 
 /* ---- checking, and putting in */
@@ -149,20 +142,21 @@ static bool is_ours(const struct profile *p, const struct tls_identity *who)
 bool pair_holds(struct cli *c, const struct tls_trust *trust, const struct pair_trial *t,
                 int *status)
 {
+    const char *key_path = profile_key(&c->profile, t->key_name, c->arena);
     struct tls_identity who = {0};
     EVP_PKEY *key = NULL;
     uint8_t *der = NULL;
     size_t len = 0;
     char why[512] = "";
     enum liaison_code code =
-        t->key != NULL ? tls_load_key(t->key, &key, why, sizeof why) : LIAISON_MEMORY;
+        key_path != NULL ? tls_load_key(key_path, &key, why, sizeof why) : LIAISON_MEMORY;
 
     if (code == LIAISON_OK)
         code = tls_load_certificate(t->file, &der, &len, why, sizeof why);
     if (code == LIAISON_OK && !pair_matches(slice(der, len), key)) {
         code = LIAISON_CERTIFICATE;
         snprintf(why, sizeof why, "%s was not made for %s; it belongs to another key",
-                 t->file, t->key);
+                 t->file, key_path);
     }
     if (code == LIAISON_OK)
         code = tls_check_der(trust, slice(der, len), t->use, (int64_t)time(NULL), &who,

@@ -6,21 +6,17 @@
 /* As the registrar knows the member: "fr/lyon/prison", "fr/lyon/prison/approver/director". */
 const char *pair_member(struct cli *c);
 
-/* Makes a fresh key (0600) and a request, neither of which may be there; of a key in a token, which `uri` means, only
- * the request. On false the reason was said. */
+/* Makes a fresh key (0600) and a request, neither of which may be there; of a key in a token (profile_key) the request alone.
+ * On false the reason was said. */
 MUST_CHECK
-bool pair_make(struct cli *c, const char *uri, const char *key_name, const char *csr_name,
-               int *status);
-
-/* What tls_load_key() takes: `uri` if there is one, else the path of the profile's `file`. NULL when memory is out. */
-const char *pair_key(struct cli *c, const char *uri, const char *file);
+bool pair_make(struct cli *c, const char *key_name, const char *csr_name, int *status);
 
 /* Does the certificate (DER) carry the public half of the key? */
 bool pair_matches(struct slice der, const EVP_PKEY *key);
 
 struct pair_trial {
-    const char *file; /* the certificate to install */
-    const char *key;  /* a path or a URI */
+    const char *file;     /* the certificate to install */
+    const char *key_name; /* in the profile */
     enum tls_use use;
 };
 

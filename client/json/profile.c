@@ -59,19 +59,6 @@ static const struct file {
 
 enum { N_FILES = sizeof FILES / sizeof *FILES };
 
-/* Is this file the key that the profile has in a token instead? */
-static bool in_token(const struct profile *p, const struct file *f)
-{
-    return (p->sign_key != NULL && strcmp(f->setting, "sign_key") == 0) ||
-           (p->seal_key != NULL && strcmp(f->setting, "seal_key") == 0);
-}
-
-/* Does this profile use the file? */
-static bool uses(const struct profile *p, const struct file *f)
-{
-    return !(f->seals_only && !profile_seals(p)) && !in_token(p, f);
-}
-
 /* What is used once there is a policy. */
 static const struct log_file {
     const char *name, *setting;
@@ -118,6 +105,27 @@ const char *profile_dir(const char *chosen, struct arena *a)
 const char *profile_path(const struct profile *p, const char *file, struct arena *a)
 {
     return join(p->dir, file, a);
+}
+
+/* The URI of the key that would stand in this file; NULL: it stands there. */
+static const char *uri_of(const struct profile *p, const char *file)
+{
+    return strcmp(file, "sign.key") == 0   ? p->sign_key
+           : strcmp(file, "seal.key") == 0 ? p->seal_key
+                                           : NULL;
+}
+
+const char *profile_key(const struct profile *p, const char *file, struct arena *a)
+{
+    const char *uri = uri_of(p, file);
+
+    return uri != NULL ? uri : join(p->dir, file, a);
+}
+
+/* Does this profile use the file? */
+static bool uses(const struct profile *p, const struct file *f)
+{
+    return !(f->seals_only && !profile_seals(p)) && uri_of(p, f->name) == NULL;
 }
 
 static enum liaison_code read_key(struct json_doc *d, const char *name,

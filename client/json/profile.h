@@ -3,7 +3,7 @@
  *
  *     profile.json                {"network", "broker", "agency" | "auditor", "approver"?, "broker_name"?,
  *                                 "officer"?, "purpose"?, "basis"?, "sign_key"?, "seal_key"?}
- *     sign.key sign.crt           PEM; the key readable by its owner only, or in a token, if "sign_key" is its URI
+ *     sign.key sign.crt           PEM; the key readable by its owner only, or in a token: "sign_key" is its URI
  *     seal.key seal.crt           the same, "seal_key"; agencies only, not their approvers
  *     seal.old-N.key .crt         former ones, while something that was sealed to them is open
  *     sign.new.key seal.new.key   made by `cert renew` and `cert rotate seal`, until their certificates come
@@ -59,6 +59,9 @@ enum liaison_code profile_keep_seal(const struct profile *p, char *why, size_t w
 
 /* The path of one file of the profile. Lives in `a`; NULL when memory is out. */
 const char *profile_path(const struct profile *p, const char *file, struct arena *a);
+
+/* Where the key is that stands in `file` of a profile on files, "sign.key" or another: its URI if it is in a token, else its path. */
+const char *profile_key(const struct profile *p, const char *file, struct arena *a);
 
 /* The i-th setting for liaison_set(): *key and *value, which live as long as p and in `a`. False past the last, or
  * when memory is out. Settings the profile does not make are left out. */

@@ -900,7 +900,8 @@ static void see_each(struct dice *d, const struct rules_draft_rule *rules, size_
 
     for (int i = 0; i < 8; i++) {
         struct asked asked;
-        unsigned open = roll(d, 1U << RULES_FACT__COUNT);
+        unsigned open =
+            roll(d, 1U << RULES_FACT__COUNT) | roll(d, 1U << RULES_FACT__COUNT);
         size_t visited = 0;
         char said[400];
 
