@@ -7,7 +7,8 @@ pythondir ?= $(prefix)/lib/python3/dist-packages
 VERSION := $(shell sed -n 's/.*LIAISON_VERSION_TEXT "\(.*\)"/\1/p' proto/version.h)
 DEBS    := gcc libc6-dev make pkg-config bison flex protobuf-c-compiler openssl \
            $(patsubst %,lib%-dev,protobuf-c ssl zmq3 lmdb jansson seccomp)
-TESTDEBS := libcmocka-dev python3 python3-zmq python3-protobuf protobuf-compiler stunnel4 procps sslscan mandoc testssl.sh
+TESTDEBS := libcmocka-dev python3 python3-zmq python3-protobuf protobuf-compiler stunnel4 procps sslscan mandoc testssl.sh \
+           softhsm2 opensc libengine-pkcs11-openssl # keys in tokens
 PKGS    := openssl libprotobuf-c libzmq lmdb jansson libseccomp
 WARN    := -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wvla -Wundef -Wpointer-arith -Wwrite-strings \
            -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
@@ -104,7 +105,7 @@ deps: ; @tests/deps $(DEBS)
 testdeps: ; @tests/deps $(DEBS) $(TESTDEBS)
 install: all
 	install -D -t $(DESTDIR)$(prefix)/bin $(PROGS) certs/liaison-ca
-	install -D -m644 -t $(DESTDIR)$(prefix)/share/liaison certs/liaison-ca.cnf
+	install -D -m644 -t $(DESTDIR)$(prefix)/share/liaison certs/liaison-ca.cnf certs/liaison-ca-authorities.sh certs/liaison-ca-registry.sh
 	install -D -m644 -t $(DESTDIR)$(prefix)/include client/lib/liaison.h $(OUT)/liaison-codes.h
 	install -D -m644 -t $(DESTDIR)$(libdir) $(OUT)/libliaison.a $(OUT)/libliaison.so.1
 	ln -sf libliaison.so.1 $(DESTDIR)$(libdir)/libliaison.so

@@ -804,6 +804,10 @@ bool keys_publish(struct batch *b, size_t *next);
 bool keys_withdraw(struct batch *b, struct keys_place *next);
 void keys_free(struct core *c);
 
+/* Numbers of all KEY entries about its certificates, 8 bytes each, rising, in the batch's arena. False: the batch has failed. */
+MUST_CHECK
+bool keys_of(struct batch *b, const struct party *owner, struct slice *out);
+
 /* ------------------------------------------------------------ rounds.c */
 
 /* Rules or directory are new: all of it once more. */
