@@ -143,6 +143,7 @@ static void drop_keys(struct batch *b, struct item *i)
     row->rate_per_hour = 0;
     row->reveal = 0;
     row->mail = 0;
+    item_leave(b, i);
     row->erased_seq = b->seq - log_base(b->core->log); /* of the entry that follows */
     i->dirty = true;
 }

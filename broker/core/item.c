@@ -123,6 +123,61 @@ struct item *item_make(struct batch *b)
     return i;
 }
 
+/* ------------------------------------------------------------ where it stands */
+
+/* From accept on until it is finished it has one of its recipient's places. */
+static bool has_place(const struct item *i)
+{
+    switch ((Liaison__V1__State)i->row.state) {
+    case LIAISON__V1__STATE__STATE_ACCEPTED:
+    case LIAISON__V1__STATE__STATE_IN_PROGRESS:
+    case LIAISON__V1__STATE__STATE_ON_HOLD:
+    case LIAISON__V1__STATE__STATE_CANCEL_REQUESTED:
+        return !item_erased(i);
+    default:
+        return false;
+    }
+}
+
+static void count_place(struct batch *b, const struct item *i, bool more)
+{
+    struct party *to = party_numbered(b->core, i->row.to);
+
+    if (to == NULL || (!more && to->taken == 0))
+        return;
+    to->taken += more ? 1 : UINT32_MAX;
+    party_touch(b, to);
+}
+
+void item_moved(struct batch *b, struct item *i, Liaison__V1__State next)
+{
+    bool had = has_place(i);
+
+    i->row.state = (uint32_t)next;
+    i->row.moved_unix_ms = b->time_ns / 1000000;
+    i->dirty = true;
+    if (had != has_place(i))
+        count_place(b, i, !had);
+}
+
+void item_leave(struct batch *b, const struct item *i)
+{
+    if (has_place(i))
+        count_place(b, i, false);
+}
+
+void item_readdress(struct batch *b, struct item *i, const struct party *to)
+{
+    item_leave(b, i);
+    index_hide(b, i);
+    i->row.to = to->number;
+    i->dirty = true;
+    if (!item_hidden(i))
+        index_show(b, i);
+    if (has_place(i))
+        count_place(b, i, true);
+}
+
 bool item_party(const struct item *i, const struct party *who)
 {
     return who->number == i->row.from || who->number == i->row.to;
@@ -240,7 +295,7 @@ static void seal(struct batch *b, struct item *i, enum table table, const struct
     vault_seal(b->core->vault, &i->keys, place_slice(p), bytes, sealed);
     struct slice value = slice(sealed, bytes.n + VAULT_SEAL_BYTES);
 
-    if (table == T_BODY) /* numbers rise */
+    if (table == T_BODY && i->fresh) /* numbers rise */
         store_append(b->tx, T_BODY, place_key(p), value);
     else
         store_put(b->tx, (int)table, place_key(p), value);
