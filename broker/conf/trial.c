@@ -172,6 +172,28 @@ static bool is_expected(const struct trial *x, const char *section)
 
 /* ---------------------------------------------------------------- one question */
 
+/* The first section that is granted and not expected, or the other way round; NULL if there is none. */
+static const char *unexpected(const struct trial *x, const struct rules_question *q,
+                              const struct rules_decision *d, bool *granted)
+{
+    for (size_t i = 0; i < q->n_sections; i++) {
+        *granted = (d->granted >> i & 1) != 0;
+        if (*granted != is_expected(x, q->sections[i]))
+            return q->sections[i];
+    }
+    return NULL;
+}
+
+static void say_section(struct trial *x, const struct rules_question *q,
+                        const struct rules_decision *d)
+{
+    bool granted;
+    const char *section = unexpected(x, q, d, &granted);
+
+    if (section != NULL && d->code == LIAISON_OK)
+        say(x, "section %s is %s: ", section, granted ? "granted" : "not granted");
+}
+
 static bool look_away(void *arg, const struct rules_question *q)
 {
     (void)arg;
@@ -213,36 +235,25 @@ static void say_decided(struct trial *x, const struct rules_question *q,
             say(x, "%s%s%s", between, facts[i].before, facts[i].word);
             between = ", ";
         }
-    say(x, "%s%s", *between == 'w' ? "" : ": ", rules_explain(d, q, x->a));
-}
-
-/* The sections that were granted and not expected, or the other way round; false if there are none. */
-static bool say_sections(struct trial *x, const struct rules_question *q,
-                         const struct rules_decision *d)
-{
-    for (size_t i = 0; i < q->n_sections; i++) {
-        bool granted = (d->granted >> i & 1) != 0;
-
-        if (granted == is_expected(x, q->sections[i]))
-            continue;
-        say(x, "section %s is %s, ", q->sections[i], granted ? "granted" : "not granted");
-        return true;
-    }
-    return false;
+    if (*between != 'w')
+        say(x, ": ");
+    if (x->expected->values.any)
+        say_section(x, q, d);
+    say(x, "%s", rules_explain(d, q, x->a));
 }
 
 static bool visit(void *arg, const struct rules_question *q)
 {
     struct trial *x = arg;
     struct rules_decision d;
-    bool allowed, good;
+    bool allowed, good, granted;
 
     x->test->questions++;
     arena_reset(x->a);
     rules_decide(x->rules, q, x->a, &d);
     allowed = d.code == LIAISON_OK;
     if (x->expected->values.any)
-        good = allowed && !say_sections(x, q, &d);
+        good = allowed && unexpected(x, q, &d, &granted) == NULL;
     else
         good = allowed == (strcmp(x->expected->values.words.list[0].s, "allow") == 0);
     if (d.code == LIAISON_MEMORY)
