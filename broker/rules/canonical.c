@@ -1,5 +1,7 @@
+/* One text for one meaning. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "broker/rules/build.h"
 
@@ -16,133 +18,256 @@ static const char *const PARTY_WORD[] = {[RULES_ANY] = "any",
                                          [RULES_GROUP] = "group ",
                                          [RULES_AGENCY] = ""};
 
+/* The values of each `when` of a set, from 1 on, as rules spell them. */
+enum { VALUES_MAX = 8 };
+static const char *const HANDLINGS[VALUES_MAX] = {NULL, "none", "h0", "h1", "h2", "h3"};
+static const char *const INFORMED[VALUES_MAX] = {
+    NULL, "yes", "later", "not-reached", "would-endanger", "would-prejudice"};
+static const char *const URGENCIES[VALUES_MAX] = {NULL, "8h", "3d", "7d", "date"};
+static const char *const SUBJECTS[VALUES_MAX] = {
+    NULL, "suspect", "convicted", "victim", "witness", "contact", "relative", "at-risk"};
+
+/* A line in the making, and room for what is put in order. */
+struct out {
+    struct arena *arena;
+    char *text;
+    size_t n, room;
+    bool failed; /* memory is out */
+};
+
+static void put_part(struct out *o, const char *text, size_t n)
+{
+    if (o->n + n + 1 > o->room) {
+        size_t room = 2 * (o->n + n + 1);
+        char *more = o->failed ? NULL : realloc(o->text, room);
+
+        if (more == NULL) {
+            o->failed = true;
+            return;
+        }
+        o->text = more;
+        o->room = room;
+    }
+    memcpy(o->text + o->n, text, n);
+    o->n += n;
+    o->text[o->n] = '\0';
+}
+
+static void put(struct out *o, const char *text)
+{
+    put_part(o, text, strlen(text));
+}
+
+static void put_number(struct out *o, uint64_t n, const char *unit)
+{
+    char text[32];
+
+    snprintf(text, sizeof text, "%llu%s", (unsigned long long)n, unit);
+    put(o, text);
+}
+
 static int by_text(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* By how they are written: "any", "fr/...", "group ...", "kind ...". */
-static int by_party(const void *a, const void *b)
+/* The list in order; NULL when memory is out. */
+static const char **sorted(struct out *o, const char *const *list, size_t n)
 {
-    const struct rules_party *x = a, *y = b;
-    char left[320], right[320];
+    const char **copy = arena_alloc(o->arena, n * sizeof *copy);
 
-    snprintf(left, sizeof left, "%s%s", PARTY_WORD[x->kind],
-             x->name != NULL ? x->name : "");
-    snprintf(right, sizeof right, "%s%s", PARTY_WORD[y->kind],
-             y->name != NULL ? y->name : "");
-    return strcmp(left, right);
+    o->failed = o->failed || copy == NULL;
+    if (copy == NULL || n == 0)
+        return copy;
+    memcpy(copy, list, n * sizeof *copy);
+    qsort(copy, n, sizeof *copy, by_text);
+    return copy;
 }
 
-/* Elements are given as pairs, so that both kinds of set share this. */
-static void put_set(FILE *f, size_t n, const char *const *pairs)
+static void put_list(struct out *o, const char *const *list, size_t n)
 {
-    if (n > 1)
-        fputs("{ ", f);
-    for (size_t i = 0; i < n; i++)
-        fprintf(f, "%s%s%s", i > 0 ? ", " : "", pairs[2 * i], pairs[2 * i + 1]);
-    if (n > 1)
-        fputs(" }", f);
-}
+    const char **in_order = n > 1 ? sorted(o, list, n) : NULL;
 
-static bool put_parties(FILE *f, const char *word, const struct rules_parties *p,
-                        struct arena *a)
-{
-    struct rules_party *sorted = arena_alloc(a, p->n * sizeof *sorted);
-    const char **pairs = arena_alloc(a, 2 * p->n * sizeof *pairs);
-
-    if (sorted == NULL || pairs == NULL)
-        return false;
-    if (p->n > 0)
-        memcpy(sorted, p->list, p->n * sizeof *sorted);
-    qsort(sorted, p->n, sizeof *sorted, by_party);
-    for (size_t i = 0; i < p->n; i++) {
-        pairs[2 * i] = PARTY_WORD[sorted[i].kind];
-        pairs[2 * i + 1] = sorted[i].name != NULL ? sorted[i].name : "";
+    for (size_t i = 0; i < n && !o->failed; i++) {
+        put(o, i > 0 ? ", " : "");
+        put(o, n > 1 ? in_order[i] : list[i]);
     }
-    fprintf(f, " %s ", word);
-    put_set(f, p->n, pairs);
-    return true;
 }
 
-static bool put_words(FILE *f, const char *word, const struct rules_words *w,
-                      struct arena *a)
+/* Names of members: braces only around several. */
+static void put_names(struct out *o, const char *const *list, size_t n)
 {
-    if (w->any)
-        fprintf(f, " %s any", word);
-    if (w->any || w->n == 0)
-        return true;
-    const char **sorted = arena_alloc(a, w->n * sizeof *sorted);
-
-    if (sorted == NULL)
-        return false;
-    memcpy(sorted, w->list, w->n * sizeof *sorted);
-    qsort(sorted, w->n, sizeof *sorted, by_text);
-    fprintf(f, " %s {", word);
-    for (size_t i = 0; i < w->n; i++)
-        fprintf(f, "%s %s", i > 0 ? "," : "", sorted[i]);
-    fputs(" }", f);
-    return true;
+    put(o, n > 1 ? " { " : " ");
+    put_list(o, list, n);
+    put(o, n > 1 ? " }" : "");
 }
 
-static void put_size(FILE *f, uint64_t bytes)
+static void put_words(struct out *o, const char *clause, const struct rules_words *w)
 {
-    static const char UNITS[] = {'\0', 'K', 'M', 'G'};
+    if (!w->any && w->n == 0)
+        return;
+    put(o, clause);
+    if (w->any) {
+        put(o, " any");
+        return;
+    }
+    put(o, " { ");
+    put_list(o, w->list, w->n);
+    put(o, " }");
+}
+
+/* As it is written: "any", "fr/...", "group ...", "kind ...". */
+static const char *written(struct out *o, const struct rules_party *p)
+{
+    const char *word = PARTY_WORD[p->kind];
+
+    if (p->name == NULL || *word == '\0')
+        return p->name == NULL ? word : p->name;
+    size_t n = strlen(word), all = n + strlen(p->name) + 1;
+    char *text = arena_alloc(o->arena, all);
+
+    if (text != NULL)
+        snprintf(text, all, "%s%s", word, p->name);
+    o->failed = o->failed || text == NULL;
+    return text;
+}
+
+static void put_parties(struct out *o, const char *clause, const struct rules_parties *p)
+{
+    const char **list = arena_alloc(o->arena, p->n * sizeof *list);
+
+    o->failed = o->failed || list == NULL;
+    for (size_t i = 0; i < p->n && !o->failed; i++)
+        list[i] = written(o, &p->list[i]);
+    put(o, clause);
+    if (!o->failed)
+        put_names(o, list, p->n);
+}
+
+static void put_size(struct out *o, uint64_t bytes)
+{
+    static const char *const UNITS[] = {"", "K", "M", "G"};
     size_t unit = 0;
 
-    while (unit + 1 < sizeof UNITS && bytes % 1024 == 0) {
+    while (unit + 1 < sizeof UNITS / sizeof *UNITS && bytes % 1024 == 0) {
         bytes /= 1024;
         unit++;
     }
-    fprintf(f, " max-size %llu%.*s", (unsigned long long)bytes, unit > 0, &UNITS[unit]);
+    put(o, " max-size ");
+    put_number(o, bytes, UNITS[unit]);
 }
 
-static bool put_rule(FILE *f, const struct rules_draft_rule *r, struct arena *a)
+static bool is_given(struct rules_span s)
+{
+    return s.fixed_s > 0 || s.months > 0;
+}
+
+static void put_span(struct out *o, const char *clause, struct rules_span s)
+{
+    char text[64];
+
+    put(o, clause);
+    put(o, rules_span_text(s, text));
+}
+
+static void put_day(struct out *o, int32_t day)
+{
+    time_t moment = (time_t)day * 86400;
+    struct tm t;
+    char text[sizeof " until -2147483648-12-31"];
+
+    if (gmtime_r(&moment, &t) != NULL &&
+        strftime(text, sizeof text, " until %Y-%m-%d", &t) > 0)
+        put(o, text);
+}
+
+static void put_values(struct out *o, const char *clause, uint32_t values,
+                       const char *const words[VALUES_MAX])
+{
+    const char *list[VALUES_MAX];
+    size_t n = 0;
+
+    for (size_t i = 1; i < VALUES_MAX; i++)
+        if ((values >> i & 1) != 0 && words[i] != NULL)
+            list[n++] = words[i];
+    put_words(o, clause, &(struct rules_words){list, n, false});
+}
+
+/* Who, what and whom. */
+static void put_head(struct out *o, const struct rules_draft_rule *r)
+{
+    put(o, r->deny ? "deny " : "allow ");
+    put(o, TYPES_TEXT[r->type]);
+    put(o, r->category != NULL ? " \"" : " any");
+    if (r->category != NULL) {
+        put(o, r->category);
+        put(o, "\"");
+    }
+    put_parties(o, " from", &r->from);
+    put_parties(o, " to", &r->to);
+    if (r->within_area)
+        put(o, " within area");
+    put_words(o, " purpose", &r->purposes);
+    put_words(o, " basis", &r->bases);
+    put_words(o, " sections", &r->sections);
+}
+
+/* Clauses of later versions stand last, so that a rule which has none of them keeps its text and its id. */
+static void put_later(struct out *o, const struct rules_draft_rule *r)
+{
+    if (is_given(r->keep))
+        put_span(o, " keep ", r->keep);
+    if (is_given(r->answer)) {
+        put_span(o, " answer within ", r->answer);
+        put(o, " else escalate to");
+        if (r->escalate_supervisor)
+            put(o, " supervisor");
+        else
+            put_names(o, r->escalate.list, r->escalate.n);
+    }
+    put_words(o, " approval by", &r->approvals);
+    if (r->rate > 0) {
+        put(o, " rate ");
+        put_number(o, r->rate, "/hour");
+    }
+    if (r->until_day != 0)
+        put_day(o, r->until_day);
+    if (r->when_crossing)
+        put(o, " when regime crossing");
+    put_values(o, " when handling", r->handlings, HANDLINGS);
+    put_values(o, " when informed", r->informed, INFORMED);
+    put_values(o, " when urgency", r->urgencies, URGENCIES);
+    put_values(o, " when subject", r->subjects, SUBJECTS);
+}
+
+static void put_rule(struct out *o, const struct rules_draft_rule *r)
 {
     static const char *const OUTCOME[] = {"outcome"};
-    struct rules_words returns = r->returns;
 
-    if (returns.n == 0)
-        returns = (struct rules_words){OUTCOME, 1, false};
-    const char *quote = r->category != NULL ? "\"" : "";
-
-    fprintf(f, "%s %s %s%s%s", r->deny ? "deny" : "allow", TYPES_TEXT[r->type], quote,
-            r->category != NULL ? r->category : "any", quote);
-    if (!put_parties(f, "from", &r->from, a) || !put_parties(f, "to", &r->to, a))
-        return false;
-    if (r->within_area)
-        fputs(" within area", f);
-    if (!put_words(f, "purpose", &r->purposes, a) ||
-        !put_words(f, "basis", &r->bases, a) ||
-        !put_words(f, "sections", &r->sections, a))
-        return false;
+    put_head(o, r);
     if (!r->deny) {
         bool early = r->reveal == LIAISON__V1__REVEAL__REVEAL_ON_DELIVERY;
 
-        fputs(early ? " reveal on delivery" : " reveal on accept", f);
-        if (!put_words(f, "return", &returns, a))
-            return false;
+        put(o, early ? " reveal on delivery" : " reveal on accept");
+        put_words(o, " return",
+                  r->returns.n > 0 ? &r->returns
+                                   : &(struct rules_words){OUTCOME, 1, false});
     }
     if (r->when_minor)
-        fputs(" when minor", f);
+        put(o, " when minor");
     if (r->max_bytes > 0)
-        put_size(f, r->max_bytes);
-    return true;
+        put_size(o, r->max_bytes);
+    put_later(o, r);
 }
 
 const char *rules_canonical(const struct rules_draft_rule *rule, struct arena *a)
 {
-    char *text = NULL;
+    struct out o = {.arena = a};
     const char *kept = NULL;
-    size_t len;
-    FILE *f = open_memstream(&text, &len);
 
-    if (f == NULL)
-        return NULL;
-    bool done = put_rule(f, rule, a) && !ferror(f);
-
-    if (fclose(f) == 0 && done)
-        kept = (const char *)arena_copy(a, slice(text, len));
-    free(text);
+    put_rule(&o, rule);
+    if (!o.failed)
+        kept = (const char *)arena_copy(a, slice(o.text, o.n));
+    free(o.text);
     return kept;
 }

@@ -1,10 +1,11 @@
 #include <stdarg.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "broker/rules/set.h"
 #include "proto/err.h"
 
-enum { SENTENCE_MAX = 2000, NEAREST_MAX = 3, FAR = 4 };
+enum { SENTENCE_MAX = 2000, NEAREST_MAX = 3, MISSES_MAX = 3, TYPES = 5 };
 
 /* A sentence in the making; what does not fit is cut. */
 struct sentence {
@@ -73,34 +74,32 @@ static void say_sections(struct sentence *s, const struct rules_decision *d,
         say(s, "none");
 }
 
-static const char *const DIFFERS[BY__COUNT] = {
-    [BY_FROM] = "sender differs",
-    [BY_TO] = "recipient differs",
-    [BY_TYPE] = "type differs",
-    [BY_CATEGORY] = "category differs",
-    [BY_PURPOSE] = "purpose differs",
-    [BY_BASIS] = "basis differs",
-    [BY_AREA] = "recipient lies outside the sender's area",
-    [BY_MINOR] = "only for a minor",
+static const char *const DIFFERS[RULES_IF__COUNT] = {
+    [RULES_IF_FROM] = "sender differs",
+    [RULES_IF_TO] = "recipient differs",
+    [RULES_IF_TYPE] = "type differs",
+    [RULES_IF_CATEGORY] = "category differs",
+    [RULES_IF_PURPOSE] = "purpose differs",
+    [RULES_IF_BASIS] = "basis differs",
+    [RULES_IF_AREA] = "recipient lies outside the sender's area",
+    [RULES_IF_MINOR] = "only for a minor",
+    [RULES_IF_CROSSING] = "only from one regime into another",
+    [RULES_IF_HANDLING] = "handling code differs",
+    [RULES_IF_INFORMED] = "informed differs",
+    [RULES_IF_URGENCY] = "urgency differs",
+    [RULES_IF_SUBJECT] = "subject category differs",
+    [RULES_IF_UNTIL] = "its last day has passed",
+    [RULES_IF_SIZE] = "too large",
 };
 
-static int misses(const uint64_t *const *rows, size_t rule)
-{
-    int n = 0;
-
-    for (int k = 0; k < BY__COUNT; k++)
-        n += !row_get(rows[k], rule);
-    return n;
-}
-
-static void say_misses(struct sentence *s, const struct rule *rule,
-                       const uint64_t *const *rows, size_t i)
+static void say_misses(struct sentence *s, const struct rules *r, unsigned misses,
+                       size_t i)
 {
     const char *between = " (";
 
-    say(s, "%s", rule->line.where);
-    for (int k = 0; k < BY__COUNT; k++)
-        if (!row_get(rows[k], i)) {
+    say(s, "%s", r->rules[i].line.where);
+    for (int k = 0; k < RULES_IF__COUNT; k++)
+        if ((misses >> k & 1) != 0) {
             say(s, "%s%s", between, DIFFERS[k]);
             between = ", ";
         }
@@ -111,22 +110,42 @@ static void say_misses(struct sentence *s, const struct rule *rule,
 static void say_nearest(struct sentence *s, const struct rules *r,
                         const struct rules_question *q)
 {
-    const uint64_t *rows[BY__COUNT];
-    int least = FAR;
-    int named = 0;
+    size_t near[NEAREST_MAX], n = rules_nearest(r, q, MISSES_MAX, near, NEAREST_MAX);
 
-    if (rules_rows(r, q, rows) != LIAISON_OK)
-        return;
-    for (size_t i = 0; i < r->n_rules; i++) {
-        int n = r->rules[i].deny ? FAR : misses(rows, i);
-
-        least = n < least ? n : least;
+    for (size_t i = 0; i < n; i++) {
+        say(s, "%s", i == 0 ? "; nearest: " : ", ");
+        say_misses(s, r, rules_misses(r, q, near[i]), near[i]);
     }
-    for (size_t i = 0; i < r->n_rules && least < FAR && named < NEAREST_MAX; i++)
-        if (!r->rules[i].deny && misses(rows, i) == least) {
-            say(s, "%s", named++ == 0 ? "; nearest: " : ", ");
-            say_misses(s, &r->rules[i], rows, i);
-        }
+}
+
+/* It is not declared, or was merged into another. */
+static void say_unknown(struct sentence *s, const struct rules *r, const char *name,
+                        int32_t day)
+{
+    const struct rules_agency *a = rules_agency(r, name),
+                              *next = rules_successor(r, name, day);
+    time_t since = a != NULL ? (time_t)a->merged_day * 86400 : 0;
+    struct tm t;
+    char date[32] = "";
+
+    if (a == NULL || a == next || next == NULL || gmtime_r(&since, &t) == NULL) {
+        say(s, "the rules declare no agency %s", name);
+        return;
+    }
+    (void)strftime(date, sizeof date, "%Y-%m-%d", &t);
+    say(s, "%s was merged into %s on %s", name, a->merged_into, date);
+    if (strcmp(a->merged_into, next->name) != 0)
+        say(s, "; its work is now done by %s", next->name);
+}
+
+static void say_limit(struct sentence *s, const struct rules_question *q)
+{
+    if (q->n_sections > RULES_SECTIONS_MAX)
+        say(s, "%zu sections are more than the %d that one referral may have",
+            q->n_sections, RULES_SECTIONS_MAX);
+    else
+        say(s, "more than %d rules match, and a decision names each; nothing passes",
+            RULES_MATCHED_MAX);
 }
 
 static void say_decision(struct sentence *s, const struct rules_decision *d,
@@ -138,8 +157,7 @@ static void say_decision(struct sentence *s, const struct rules_decision *d,
         say(s, "; sections granted: ");
         say_sections(s, d, q, true);
     } else if (d->code == LIAISON_UNKNOWN_AGENCY || d->code == LIAISON_RECIPIENT) {
-        say(s, "the rules declare no agency %s",
-            d->code == LIAISON_RECIPIENT ? q->to : q->from);
+        say_unknown(s, d->rules, d->code == LIAISON_RECIPIENT ? q->to : q->from, q->day);
     } else if (d->code == LIAISON_DENIED) {
         say(s, "denied by ");
         say_lines(s, d, true);
@@ -157,6 +175,8 @@ static void say_decision(struct sentence *s, const struct rules_decision *d,
     } else if (d->code == LIAISON_TOO_LARGE) {
         say(s, "%zu bytes of sections are more than is allowed by ", q->bytes);
         say_lines(s, d, true);
+    } else if (d->code == LIAISON_LIMIT) {
+        say_limit(s, q);
     } else {
         say(s, "%s", err_text(d->code));
     }

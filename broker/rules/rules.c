@@ -33,7 +33,7 @@ void rules_set_id(const struct rules *r, uint8_t out[32])
 
 const struct rules_agency *rules_agency(const struct rules *r, const char *name)
 {
-    const struct member *m = (const struct member *)table_find(&r->by_agency, name);
+    const struct member *m = find_member(r, name);
 
     return m != NULL ? &m->agency : NULL;
 }
