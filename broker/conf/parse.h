@@ -27,6 +27,9 @@ struct parse {
 int parse_first_word(const char *word);
 int parse_inner_word(const char *word);
 
+/* A text that is the same and lives for ever; NULL if it is no word of the language. */
+const char *parse_shared(const char *word);
+
 /* What the grammar does, in C that the house warnings see. */
 void parse_add(struct parse *p, struct texts *list, struct text t);
 void parse_add_party(struct parse *p, struct tree_parties *list,
