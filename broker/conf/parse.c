@@ -5,22 +5,11 @@
 #include "broker/conf/grammar.h"
 #include "broker/conf/settings.h"
 
-struct keyword {
-    const char *word;
-    int token;
-};
-
 /* Words that begin a statement, in order of bytes. Settings begin one too. */
 static const struct keyword FIRST[] = {
-    {"agency", AGENCY},
-    {"allow", ALLOW},
-    {"auditor", AUDITOR},
-    {"deny", DENY},
-    {"group", GROUP},
-    {"include", INCLUDE},
-    {"keep", KEEP},
-    {"network", NETWORK},
-    {"test", TEST},
+    {"agency", AGENCY}, {"allow", ALLOW},     {"auditor", AUDITOR},
+    {"deny", DENY},     {"group", GROUP},     {"include", INCLUDE},
+    {"keep", KEEP},     {"network", NETWORK}, {"test", TEST},
 };
 
 /* Words inside a statement, in order of bytes. */
@@ -98,28 +87,22 @@ static const struct keyword *find(const struct keyword *list, size_t n, const ch
     return NULL;
 }
 
-int parse_inner_word(const char *word)
+const struct keyword *parse_inner_word(const char *word)
 {
-    const struct keyword *k = find(INNER, N_INNER, word);
-
-    return k != NULL ? k->token : WORD;
+    return find(INNER, N_INNER, word);
 }
 
-int parse_first_word(const char *word)
+const struct keyword *parse_first_word(const char *word)
 {
-    const struct keyword *k = find(FIRST, N_FIRST, word);
+    return find(FIRST, N_FIRST, word);
+}
 
-    for (size_t i = 0; k == NULL && settings_name(i) != NULL; i++)
+bool parse_is_setting(const char *word)
+{
+    for (size_t i = 0; settings_name(i) != NULL; i++)
         if (strcmp(settings_name(i), word) == 0)
-            return SETTING;
-    return k != NULL ? k->token : WORD;
-}
-
-const char *parse_shared(const char *word)
-{
-    const struct keyword *k = find(INNER, N_INNER, word);
-
-    return k != NULL ? k->word : NULL;
+            return true;
+    return false;
 }
 
 /* ---------------------------------------------------------------- building the tree */
