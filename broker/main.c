@@ -17,6 +17,8 @@
 #include "broker/broker.h"
 #include "broker/command.h"
 #include "broker/conf/explain.h"
+#include "broker/conf/fmt.h"
+#include "broker/conf/test.h"
 #include "broker/dispatch.h"
 #include "broker/ops/log.h"
 #include "broker/ops/sandbox.h"
@@ -96,6 +98,8 @@ static enum liaison_code start(struct broker *b, char *why, size_t why_len)
     else
         log_warn("sandbox.off", "why=\"%s\"",
                  sandbox_fits() ? "the settings say so" : "built with a sanitizer");
+    if ((code = trust_try_key(b, why, why_len)) != LIAISON_OK)
+        return code;
     code = threads_start(b, why, why_len);
     return code == LIAISON_OK ? open_page(b, why, why_len) : code;
 }
@@ -382,6 +386,10 @@ static const struct command COMMANDS[] = {
      "liaisond run -c /etc/liaison/liaisond.conf", true, NULL, cmd_run},
     {"check", "[FILE]", "check settings and rules, all errors in one run",
      "liaisond check rules.conf", true, cmd_check, NULL},
+    {"test", "FILE", "run the tests that stand in the rules, a line for each",
+     "liaisond test rules.conf", false, NULL, test_command},
+    {"fmt", "FILE", "print a file in the one layout; --write: into the file; --check: only say",
+     "liaisond fmt rules.conf --write", false, NULL, fmt_command},
     {"explain", "FILE ...", "what the rules say about one question, and which lines",
      "liaisond explain rules.conf --type referral --category mentoring ...", true, NULL,
      explain_command},

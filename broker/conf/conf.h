@@ -55,7 +55,9 @@ struct conf {
     const char *store_url; /* "lmdb:DIR" */
     const char *store_key; /* the key-encryption key's file, outside the store */
     uint64_t map_bytes, reserve_bytes;
-    const char *certificate, *key, *ca, *crl, *directory;
+    const char *certificate, *ca, *crl, *directory;
+    const char *key;    /* a path, or a URI as tls_load_key() takes it */
+    const char *pkcs11; /* the folder of a token that is made of files; NULL: none */
     const char *notary_key, *notary_state; /* the log's key, and what was signed with it last */
     const char *notary_user;               /* NULL: `user` */
     const char *witnesses;                 /* the policy's file; NULL: nobody witnesses this log */
@@ -103,6 +105,11 @@ enum liaison_code conf_load_any_rules(const char *path, struct rules **out, FILE
  * what it holds. Errors: as conf_load. */
 MUST_CHECK
 enum liaison_code conf_check(const char *path, FILE *out, FILE *errors);
+
+/* `liaisond test FILE`: runs every test and says on `out` how each went, a line or a JSON object each. What keeps tests from
+ * being run goes to `errors`. Errors: as conf_load; LIAISON_CONFIG also if a test fails. */
+MUST_CHECK
+enum liaison_code conf_test(const char *path, bool json, FILE *out, FILE *errors);
 
 /* Judges a text as a rules file called `name`; it may not include others. For tests and fuzzers.
  * Gives: *out, one reference. Errors: LIAISON_CONFIG, LIAISON_MEMORY. */

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "broker/conf/names.h"
+#include "broker/conf/trial.h"
 #include "broker/conf/units.h"
 #include "broker/conf/values.h"
 
@@ -315,6 +316,8 @@ struct rules *names_build(struct tree *t, const struct slice *texts, size_t n_te
     for (size_t i = 0;
          i < rules_count(r) && !t->lost_agency && !t->lost_group && !t->kept; i++)
         report_reach(&d, r, i);
+    if (report_count(t->report) == 0 && !t->kept)
+        trials_run(t, r);
     if (report_count(t->report) > 0) {
         rules_free(r);
         return NULL;

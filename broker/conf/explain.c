@@ -5,6 +5,7 @@
 #include <sysexits.h>
 
 #include "broker/conf/conf.h"
+#include "broker/conf/json.h"
 #include "broker/conf/suggest.h"
 #include "proto/err.h"
 
@@ -299,20 +300,6 @@ static void print_people(const struct explain *x, const struct rules *r,
 
 /* ---------------------------------------------------------------- the answer, for programs */
 
-/* Rules are UTF-8 without NUL: only quotes, backslashes and control characters need care. */
-static void json_text(const char *text)
-{
-    putchar('"');
-    for (const char *p = text; *p != '\0'; p++)
-        if (*p == '"' || *p == '\\')
-            printf("\\%c", *p);
-        else if ((unsigned char)*p < ' ' || *p == '\x7f')
-            printf("\\u%04x", (unsigned)(unsigned char)*p);
-        else
-            putchar(*p);
-    putchar('"');
-}
-
 static void json_names(const char *name, const char *const *names, size_t n,
                        uint32_t chosen)
 {
@@ -322,7 +309,7 @@ static void json_names(const char *name, const char *const *names, size_t n,
     for (size_t i = 0; i < n; i++)
         if ((chosen >> (i % 32) & 1) != 0) {
             fputs(between, stdout);
-            json_text(names[i]);
+            json_text(stdout, names[i]);
             between = ",";
         }
     putchar(']');
@@ -336,9 +323,9 @@ static void json_lines(const struct rules_decision *d)
         for (size_t k = 0; k < sizeof d->lines[i]->id; k++)
             printf("%02x", d->lines[i]->id[k]);
         fputs("\",\"where\":", stdout);
-        json_text(d->lines[i]->where);
+        json_text(stdout, d->lines[i]->where);
         fputs(",\"text\":", stdout);
-        json_text(d->lines[i]->text);
+        json_text(stdout, d->lines[i]->text);
         putchar('}');
     }
     putchar(']');
@@ -354,14 +341,14 @@ static void print_json(const struct explain *x, const struct rules_decision *d)
     for (const char *p = err_name(d->code); *p != '\0'; p++)
         putchar(*p == '_' ? '-' : *p - 'A' + 'a'); /* as all of our JSON spells codes */
     fputs("\",\"text\":", stdout);
-    json_text(rules_explain(d, q, x->arena));
+    json_text(stdout, rules_explain(d, q, x->arena));
     json_names("granted", q->sections, q->n_sections, d->granted);
     json_names("refused", q->sections, q->n_sections, ~d->granted);
     if (allowed) {
         printf(",\"obligations\":{\"reveal\":\"%s\"", reveal_word(d));
         json_names("returns", d->returns, d->n_returns, UINT32_MAX);
         fputs(",\"keep\":", stdout);
-        json_text(d->keep);
+        json_text(stdout, d->keep);
         putchar('}');
     }
     json_lines(d);

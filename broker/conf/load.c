@@ -1,8 +1,10 @@
 /* From files to settings and rules, with everything that is wrong said at once. */
 #include <openssl/sha.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "broker/conf/conf.h"
+#include "broker/conf/json.h"
 #include "broker/conf/names.h"
 #include "broker/conf/settings.h"
 #include "broker/conf/sources.h"
@@ -128,30 +130,49 @@ static bool read_first(struct run *run, const char *path, const struct slice *te
     return s != NULL;
 }
 
-static enum liaison_code run_file(struct run *run, const char *path,
-                                  const struct slice *text, enum origin source,
-                                  FILE *errors)
+/* Reads and judges all of it; what is wrong is in the report. */
+static void read_all_of(struct run *run, const char *path, const struct slice *text,
+                        enum origin origin)
 {
-    *run = (struct run){.arena = arena_new()};
-    if (run->arena == NULL || (run->tree.report = report_new(run->arena)) == NULL) {
-        fputs("error: out of memory\n", errors);
-        return LIAISON_MEMORY;
-    }
-    run->tree.arena = run->arena;
-    run->sources.tree = &run->tree;
-    if (read_first(run, path, text, source)) {
-        run->first = run->rules = &run->sources.list[0]->source;
-        run->rules_alone =
-            source >= FROM_TEXT ||
-            (source == FROM_ANY && run->tree.n_set == 0 && !run->tree.lost_setting);
-        judge(run, source);
-    }
-    report_print(run->tree.report, errors);
+    if (!read_first(run, path, text, origin))
+        return;
+    run->first = run->rules = &run->sources.list[0]->source;
+    run->rules_alone =
+        origin >= FROM_TEXT ||
+        (origin == FROM_ANY && run->tree.n_set == 0 && !run->tree.lost_setting);
+    judge(run, origin);
+}
+
+static enum liaison_code run_code(const struct run *run)
+{
     if (report_no_memory(run->tree.report))
         return LIAISON_MEMORY;
     if (report_count(run->tree.report) > 0)
         return run->sources.unreadable ? LIAISON_FILE : LIAISON_CONFIG;
     return run->conf.rules != NULL ? LIAISON_OK : LIAISON_INTERNAL;
+}
+
+static bool run_new(struct run *run, FILE *errors)
+{
+    *run = (struct run){.arena = arena_new()};
+    if (run->arena == NULL || (run->tree.report = report_new(run->arena)) == NULL) {
+        fputs("error: out of memory\n", errors);
+        return false;
+    }
+    run->tree.arena = run->arena;
+    run->sources.tree = &run->tree;
+    return true;
+}
+
+static enum liaison_code run_file(struct run *run, const char *path,
+                                  const struct slice *text, enum origin origin,
+                                  FILE *errors)
+{
+    if (!run_new(run, errors))
+        return LIAISON_MEMORY;
+    read_all_of(run, path, text, origin);
+    report_print(run->tree.report, errors);
+    return run_code(run);
 }
 
 static void run_free(struct run *run)
@@ -257,6 +278,9 @@ static void print_rules(const struct run *run, FILE *out)
             t->n_rules == 1 ? "rule" : "rules");
     for (size_t i = 0; i < sizeof id; i++)
         fprintf(out, "%02x", id[i]);
+    if (t->n_tests > 0)
+        fprintf(out, ", %zu %s", t->n_passed,
+                t->n_passed == 1 ? "test passed" : "tests passed");
     fputc('\n', out);
 }
 
@@ -269,6 +293,57 @@ enum liaison_code conf_check(const char *path, FILE *out, FILE *errors)
         if (!run.rules_alone)
             fprintf(out, "%s: settings are right\n", run.first->name);
         print_rules(&run, out);
+    }
+    run_free(&run);
+    return code;
+}
+
+/* Tests are run when nothing else was wrong: then all that was reported is said by them. */
+static bool ran(const struct tree *t)
+{
+    return t->n_tests > 0 && t->tests[0].ran;
+}
+
+static void print_result(const struct tree_test *t, bool json, FILE *out)
+{
+    char where[400];
+
+    snprintf(where, sizeof where, "%.380s:%u", t->name.at.file->base, t->name.at.line);
+    if (!json) {
+        fprintf(out, "%s  %s", t->failure == NULL ? "pass" : "FAIL", t->name.s);
+        if (t->failure != NULL)
+            fprintf(out, "\n      %s: %s", where, t->failure);
+        fputc('\n', out);
+        return;
+    }
+    fputs("{\"test\":", out);
+    json_text(out, t->name.s);
+    fputs(",\"where\":", out);
+    json_text(out, where);
+    fprintf(out, ",\"passed\":%s,\"questions\":%zu",
+            t->failure == NULL ? "true" : "false", t->questions);
+    if (t->failure != NULL) {
+        fputs(",\"failure\":", out);
+        json_text(out, t->failure);
+    }
+    fputs("}\n", out);
+}
+
+enum liaison_code conf_test(const char *path, bool json, FILE *out, FILE *errors)
+{
+    struct run run;
+    enum liaison_code code = LIAISON_MEMORY;
+
+    if (run_new(&run, errors)) {
+        read_all_of(&run, path, NULL, FROM_ANY);
+        code = run_code(&run);
+        if (!ran(&run.tree))
+            report_print(run.tree.report, errors);
+        for (size_t i = 0; i < run.tree.n_tests && ran(&run.tree); i++)
+            print_result(&run.tree.tests[i], json, out);
+        if (!json && (code == LIAISON_OK || ran(&run.tree)))
+            fprintf(out, "%zu of %zu tests passed\n", run.tree.n_passed,
+                    run.tree.n_tests);
     }
     run_free(&run);
     return code;

@@ -109,6 +109,9 @@ struct tree_test {
     struct text category;   /* s NULL: each */
     struct text from, to;
     struct tree_clause *clauses;
+    bool ran;
+    const char *failure; /* NULL: it passed, if it ran */
+    size_t questions;    /* asked */
 };
 
 /* A setting with all that follows it. */
@@ -133,7 +136,7 @@ struct tree {
     struct tree_rule *rules;
     size_t n_rules, rule_room;
     struct tree_test *tests;
-    size_t n_tests, test_room;
+    size_t n_tests, test_room, n_passed;
     struct texts certificates; /* denied: their digests */
     struct texts includes;     /* patterns */
     struct tree_setting *set;

@@ -26,7 +26,6 @@ static bool record_session(struct batch *b, const struct tls_identity *peer,
     struct party *p = party_of(b->core, peer);
     struct recorded made;
     const struct rules_line *line;
-    struct slice rule;
     struct ledger_fact f = {
         .event = event,
         .code = code,
@@ -37,8 +36,7 @@ static bool record_session(struct batch *b, const struct tls_identity *peer,
 
     if (code == LIAISON_REVOKED &&
         rules_denies_certificate(b->core->settings.rules, peer->certificate, &line)) {
-        rule = slice(line->id, sizeof line->id);
-        f.rules = &rule;
+        f.rules = kept_rules_cite(b, &line, 1);
         f.n_rules = 1;
     }
 

@@ -97,27 +97,33 @@ static void exchange(struct core *core, struct reload *r)
     rounds_begin(core);
 }
 
-/* One batch on the reserve, so that a full store does not keep a revocation waiting: a part of the text, or the exchange. */
+struct work {
+    struct reload *reload;
+    bool done; /* it is exchanged */
+};
+
+/* A part of the text, or the exchange. */
+static void work(struct batch *b, void *arg)
+{
+    struct work *w = arg;
+
+    w->done = !kept_rules_keep(b, w->reload->rules, &b->core->text_left);
+    if (!w->done)
+        return;
+    exchange(b->core, w->reload);
+    tell_all(b);
+}
+
+/* One batch on the reserve, so that a full store does not keep a revocation waiting. */
 static enum liaison_code step(struct core *core, struct arena *arena, struct reload *r,
                               bool *done)
 {
-    struct batch b;
-    enum liaison_code code = batch_begin(core, arena, true, &b);
+    struct work w = {.reload = r};
+    enum liaison_code code = batch_alone(core, arena, true, work, &w);
 
-    if (code != LIAISON_OK)
-        return code;
-    *done = !kept_rules_keep(&b, r->rules, &core->text_left);
-    if (*done) {
+    if (code != LIAISON_OK && w.done)
         exchange(core, r);
-        tell_all(&b);
-    }
-    code = batch_commit(&b);
-    if (code != LIAISON_OK)
-        batch_undo(&b);
-    if (code != LIAISON_OK && *done)
-        exchange(core, r);
-    map_free(b.items);
-    core_send(core, b.pushes);
+    *done = w.done;
     return code;
 }
 
@@ -141,7 +147,6 @@ enum liaison_code reload_step(struct core *core, struct arena *arena)
         return LIAISON_OK;
     if (core->text_left == 0)
         core->text_left = rules_text(c->reload->rules).n;
-    arena_reset(arena);
     c->code = advance(core, arena, c->reload, &done);
     if (c->code == LIAISON_OK && !done)
         return LIAISON_OK;
