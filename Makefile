@@ -7,7 +7,8 @@ pythondir ?= $(prefix)/lib/python3/dist-packages
 VERSION := $(shell sed -n 's/.*LIAISON_VERSION_TEXT "\(.*\)"/\1/p' proto/version.h)
 DEBS    := gcc libc6-dev make pkg-config bison flex protobuf-c-compiler openssl \
            $(patsubst %,lib%-dev,protobuf-c ssl zmq3 lmdb jansson seccomp)
-TESTDEBS := libcmocka-dev python3 python3-zmq python3-protobuf protobuf-compiler stunnel4 procps sslscan mandoc testssl.sh
+TESTDEBS := libcmocka-dev python3 python3-zmq python3-protobuf protobuf-compiler stunnel4 procps sslscan mandoc testssl.sh \
+           softhsm2 opensc libengine-pkcs11-openssl # keys in tokens
 PKGS    := openssl libprotobuf-c libzmq lmdb jansson libseccomp
 WARN    := -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wvla -Wundef -Wpointer-arith -Wwrite-strings \
            -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)

@@ -75,6 +75,10 @@ MUST_CHECK
 enum liaison_code trust_self(const struct conf *c, const struct tls_trust *trust, struct tls_identity *self, char *why,
                              size_t why_len);
 
+/* LIAISON_OK if our key signs now. A token that the sandbox shuts out would answer nobody, and tell nobody why: LIAISON_CONFIG. */
+MUST_CHECK
+enum liaison_code trust_try_key(const struct broker *b, char *why, size_t why_len);
+
 /* ------------------------------------------------------------ privilege.c */
 
 /* Becomes `user` (NULL: stays who we are), and can become nobody else from then on. */

@@ -98,6 +98,8 @@ static enum liaison_code start(struct broker *b, char *why, size_t why_len)
     else
         log_warn("sandbox.off", "why=\"%s\"",
                  sandbox_fits() ? "the settings say so" : "built with a sanitizer");
+    if ((code = trust_try_key(b, why, why_len)) != LIAISON_OK)
+        return code;
     code = threads_start(b, why, why_len);
     return code == LIAISON_OK ? open_page(b, why, why_len) : code;
 }

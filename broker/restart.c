@@ -64,6 +64,11 @@ static bool sandbox_differs(const struct conf *a, const struct conf *b)
     return a->sandbox != b->sandbox;
 }
 
+static bool pkcs11_differs(const struct conf *a, const struct conf *b)
+{
+    return text_differs(a->pkcs11, b->pkcs11);
+}
+
 static bool sessions_differ(const struct conf *a, const struct conf *b)
 {
     return a->limits.sessions != b->limits.sessions;
@@ -78,11 +83,17 @@ static const struct {
     const char *name;
     differs *differ;
 } FIXED[] = {
-    {"listen", listen_differs},     {"store", store_differs},
-    {"notary", notary_differs},     {"witnesses", witnesses_differ},
-    {"control", control_differs},   {"user", user_differs},
-    {"gates", gates_differ},        {"metrics", metrics_differ},
-    {"sandbox", sandbox_differs},   {"limit sessions", sessions_differ},
+    {"listen", listen_differs},
+    {"store", store_differs},
+    {"notary", notary_differs},
+    {"witnesses", witnesses_differ},
+    {"control", control_differs},
+    {"user", user_differs},
+    {"gates", gates_differ},
+    {"metrics", metrics_differ},
+    {"pkcs11", pkcs11_differs},
+    {"sandbox", sandbox_differs},
+    {"limit sessions", sessions_differ},
     {"limit lease", lease_differs},
 };
 

@@ -1,8 +1,10 @@
 /* Trust, our certificate and our key, as the settings name them. */
 #include <openssl/crypto.h>
+#include <stdio.h>
 #include <time.h>
 
 #include "broker/broker.h"
+#include "broker/ops/sandbox.h"
 
 enum liaison_code trust_read(const struct conf *c, struct tls_trust **trust, char *why,
                              size_t why_len)
@@ -32,4 +34,18 @@ enum liaison_code trust_self(const struct conf *c, const struct tls_trust *trust
                          why_len);
     OPENSSL_free(der);
     return code;
+}
+
+enum liaison_code trust_try_key(const struct broker *b, char *why, size_t why_len)
+{
+    const struct conf *c = &b->now.conf;
+
+    if (tls_context_signs(b->now.context))
+        return LIAISON_OK;
+    snprintf(why, why_len, "%s: the token does not sign%s", c->key,
+             c->sandbox && sandbox_fits()
+                 ? " inside the sandbox; if it keeps files, name their folder with the "
+                   "setting pkcs11"
+                 : "");
+    return LIAISON_CONFIG;
 }

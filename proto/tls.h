@@ -89,6 +89,9 @@ MUST_CHECK
 enum liaison_code tls_context(struct tls_trust *t, enum tls_side side, const char *certificate_file, const char *key_file,
                               SSL_CTX **out, char *why, size_t why_len);
 
+/* True if the private key of a context signs now: one in a token may be out of reach. */
+bool tls_context_signs(const SSL_CTX *ctx);
+
 /* Whose certificate the peer showed. Borrows from ssl. NULL before the handshake is done. */
 const struct tls_identity *tls_peer(const SSL *ssl);
 
@@ -99,10 +102,17 @@ enum liaison_code tls_refusal(const SSL *ssl, char *why, size_t why_len);
 MUST_CHECK
 enum liaison_code tls_check_again(SSL *ssl, const struct tls_trust *fresh, int64_t now_unix, char *why, size_t why_len);
 
-/* Reads a private key, PEM, P-256. The file must be a regular file that only its owner can read.
- * Gives: *out, to be released with EVP_PKEY_free. Errors: LIAISON_FILE, LIAISON_PERMISSION, LIAISON_PROFILE (not P-256). */
+/* True if a key is named by a `pkcs11:` URI, false if by a path. */
+bool tls_key_in_token(const char *key);
+
+/* Reads a private key, P-256: from a PEM file, which must be a regular file that only its owner can read, or from a token, named by a
+ * URI (RFC 7512) such as "pkcs11:token=liaison;object=broker?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=file:/etc/liaison/pin".
+ * A key in a token stays there; the same URI gives the same key as long as the process lives, and asks the token no more.
+ * A PIN comes from the file of `pin-source`, else from the one that LIAISON_PIN_FILE names, 0600; `pin-value` is refused.
+ * Gives: *out, to be released with EVP_PKEY_free.
+ * Errors: LIAISON_FILE (nor engine, module or key), LIAISON_PERMISSION (mode; PIN), LIAISON_PROFILE (not P-256), LIAISON_CONFIG (URI). */
 MUST_CHECK
-enum liaison_code tls_load_key(const char *path, EVP_PKEY **out, char *why, size_t why_len);
+enum liaison_code tls_load_key(const char *path_or_uri, EVP_PKEY **out, char *why, size_t why_len);
 
 /* Reads the first certificate of a PEM file as DER. Gives: *der, to be released with OPENSSL_free. Errors: LIAISON_FILE. */
 MUST_CHECK

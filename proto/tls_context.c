@@ -315,3 +315,18 @@ out:
     SSL_CTX_free(ctx);
     return code;
 }
+
+bool tls_context_signs(const SSL_CTX *ctx)
+{
+    uint8_t signature[80];
+    size_t len = sizeof signature;
+    EVP_MD_CTX *md = EVP_MD_CTX_new();
+    ERR_set_mark();
+    bool ok = md != NULL &&
+              EVP_DigestSignInit_ex(md, NULL, "SHA256", NULL, NULL,
+                                    SSL_CTX_get0_privatekey(ctx), NULL) == 1 &&
+              EVP_DigestSign(md, signature, &len, NULL, 0) == 1;
+    ERR_pop_to_mark();
+    EVP_MD_CTX_free(md);
+    return ok;
+}

@@ -12,6 +12,8 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
+#include "proto/tls_token.h"
+
 enum { FILE_MAX = 64 << 20 }; /* bytes; a revocation list of a million entries is 36 MB */
 
 enum liaison_code tls_say(enum liaison_code code, char *why, size_t why_len,
@@ -181,21 +183,34 @@ static EVP_PKEY *parse_key(struct slice text)
     return key;
 }
 
-enum liaison_code tls_load_key(const char *path, EVP_PKEY **out, char *why,
-                               size_t why_len)
+static enum liaison_code read_key(const char *path, EVP_PKEY **out, char *why,
+                                  size_t why_len)
 {
     struct slice text = {0};
-    if (strncmp(path, "pkcs11:", 7) == 0)
-        return tls_say(LIAISON_FILE, why, why_len,
-                       "%s: keys in tokens are not supported by this version", path);
     enum liaison_code code = tls_read_file(path, true, &text, why, why_len);
     if (code != LIAISON_OK)
         return code;
-    EVP_PKEY *key = parse_key(text);
+    *out = parse_key(text);
     tls_file_free(text);
-    if (key == NULL)
+    if (*out == NULL)
         return tls_say(LIAISON_FILE, why, why_len,
                        "%s: not an unencrypted private key in PEM", path);
+    return LIAISON_OK;
+}
+
+bool tls_key_in_token(const char *key)
+{
+    return strncmp(key, "pkcs11:", 7) == 0;
+}
+
+enum liaison_code tls_load_key(const char *path, EVP_PKEY **out, char *why,
+                               size_t why_len)
+{
+    EVP_PKEY *key = NULL;
+    enum liaison_code code = tls_key_in_token(path) ? token_key(path, &key, why, why_len)
+                                                    : read_key(path, &key, why, why_len);
+    if (code != LIAISON_OK)
+        return code;
     if (!is_p256(key)) {
         EVP_PKEY_free(key);
         return tls_say(LIAISON_PROFILE, why, why_len, "%s: not a key on the curve P-256",

@@ -55,7 +55,9 @@ struct conf {
     const char *store_url; /* "lmdb:DIR" */
     const char *store_key; /* the key-encryption key's file, outside the store */
     uint64_t map_bytes, reserve_bytes;
-    const char *certificate, *key, *ca, *crl, *directory;
+    const char *certificate, *ca, *crl, *directory;
+    const char *key;    /* a path, or a URI as tls_load_key() takes it */
+    const char *pkcs11; /* the folder of a token that is made of files; NULL: none */
     const char *notary_key, *notary_state; /* the log's key, and what was signed with it last */
     const char *notary_user;               /* NULL: `user` */
     const char *witnesses;                 /* the policy's file; NULL: nobody witnesses this log */

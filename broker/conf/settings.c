@@ -6,6 +6,7 @@
 #include "broker/conf/limits.h"
 #include "broker/conf/suggest.h"
 #include "broker/conf/units.h"
+#include "proto/tls.h"
 
 enum { HINT_MAX = 300, USER_MAX = 32 };
 
@@ -116,6 +117,20 @@ static void take_one_path(struct job *j)
 
     if (path != NULL && take_end(j))
         *(const char **)((char *)j->c + j->setting->at) = path;
+}
+
+/* A path, or the URI of a key in a token: what that says is judged where it is used, for an error shows its line. */
+static void take_key(struct job *j)
+{
+    const struct text *t = j->given->words.n > 0 ? &j->given->words.list[0] : NULL;
+
+    if (t == NULL || !t->quoted || !tls_key_in_token(t->s)) {
+        take_one_path(j);
+        return;
+    }
+    j->next++;
+    if (take_end(j))
+        j->c->key = t->s;
 }
 
 /* Numeric IPv4 or IPv6, brackets taken off. */
@@ -434,8 +449,14 @@ static const struct setting SETTINGS[] = {
     {"certificate", "\"FILE\"",
      "the broker's certificate and the issuing ones after it, PEM", true, false,
      take_one_path, FIELD(certificate)},
-    {"key", "\"FILE\"", "its private key, PEM, 0600", true, false, take_one_path,
-     FIELD(key)},
+    {"key", "\"FILE\" or \"pkcs11:URI\"",
+     "its private key: PEM, 0600; or in a token (RFC 7512), its PIN in a file", true,
+     false, take_key, FIELD(key)},
+    {"pkcs11", "\"DIR\"",
+     "the folder in which a token that is made of files keeps them (SoftHSM): the "
+     "sandbox "
+     "leaves it open; not given: none",
+     false, false, take_one_path, FIELD(pkcs11)},
     {"ca", "\"FILE\"",
      "root and issuing certificates that members are checked against, PEM", true, false,
      take_one_path, FIELD(ca)},

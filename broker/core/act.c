@@ -1,28 +1,29 @@
 /* Act: the signed moves of a referral. */
 #include <openssl/crypto.h>
 
-#include "broker/core/state.h"
+#include "broker/core/move.h"
 #include "proto/err.h"
 #include "proto/valid.h"
-
-struct moved {
-    const Liaison__V1__SignedAction *signed_action;
-    const Liaison__V1__Action *a;
-    struct item *i;
-    struct party *other;
-    enum referral_party party;
-    enum referral_event event;
-    struct referral_step step;
-    uint8_t digest[HASH_BYTES];
-    uint8_t key[21]; /* of the idempotency row */
-    enum liaison_code code;
-    const char *text;
-};
 
 static void say_erased(struct batch *b, struct moved *m, const struct item *i)
 {
     m->code = LIAISON_ERASED;
     m->text = erased_text(b->arena, i);
+}
+
+/* As whom the caller moves. An approver is its agency, but for approving; a recipient learns of nothing that still wants
+ * approval. */
+static enum referral_party party_of(const struct session *s, const struct item *i,
+                                    Liaison__V1__Move move)
+{
+    if (i != NULL && i->row.from == s->party->number)
+        return s->role == TLS_APPROVER && move == LIAISON__V1__MOVE__MOVE_APPROVE
+                   ? REFERRAL_APPROVER
+                   : REFERRAL_SENDER;
+    if (i != NULL && i->row.to == s->party->number && s->role == TLS_AGENCY &&
+        !item_hidden(i))
+        return REFERRAL_RECIPIENT;
+    return REFERRAL_STRANGER;
 }
 
 /* A referral is there for its two parties; for everybody else it is as if there were none. */
@@ -31,34 +32,38 @@ static void find_referral(struct batch *b, const struct session *s, struct moved
     struct item *i = item_find(b, party_find(b->core, m->a->referral->from),
                                binary_slice(m->a->referral->id));
 
-    if (i != NULL && i->row.from == s->party->number)
-        m->party = REFERRAL_SENDER;
-    else if (i != NULL && i->row.to == s->party->number)
-        m->party = REFERRAL_RECIPIENT;
-    else
-        m->party = REFERRAL_STRANGER;
+    m->party = party_of(s, i, m->a->move);
     if (m->party == REFERRAL_STRANGER) {
         m->code = LIAISON_NOT_FOUND;
         return;
     }
     m->i = i;
-    m->other =
-        party_numbered(b->core, m->party == REFERRAL_SENDER ? i->row.to : i->row.from);
+    m->other = item_other(b, i, s->party);
     if (m->other == NULL)
         m->code = batch_fail(b, LIAISON_DAMAGED);
     else if (item_erased(i))
         say_erased(b, m, i);
 }
 
-static bool may_return(const struct moved *m, const char *name)
+static bool is_among(const char *name, const char *const *list, size_t n)
 {
-    for (size_t i = 0; m->party == REFERRAL_RECIPIENT && i < m->i->row.n_returns; i++)
-        if (strcmp(m->i->row.returns[i], name) == 0)
-            return true;
-    return false;
+    while (n > 0 && strcmp(list[n - 1], name) != 0)
+        n--;
+    return n > 0;
 }
 
-/* Sections flow back only as the rules said when the referral was taken, and only to the other party. */
+/* move_judge() has asked the rules before. */
+static bool may_return(const struct moved *m, const char *name)
+{
+    const Liaison__Rows__V1__Referral *row = &m->i->row;
+    const struct rules_decision *now = m->i->again.decision;
+
+    return m->party == REFERRAL_RECIPIENT &&
+           is_among(name, (const char *const *)row->returns, row->n_returns) &&
+           is_among(name, now->returns, now->n_returns);
+}
+
+/* Sections flow back only as the rules said when the referral was taken, and say now, and only to the other party. */
 static void judge_sections(struct batch *b, struct call *c, struct moved *m)
 {
     const Liaison__V1__SignedAction *sa = m->signed_action;
@@ -99,6 +104,8 @@ static void judge_move(struct batch *b, struct call *c, struct moved *m)
         m->code = LIAISON_FIELD;
         m->text = "this move must carry a reason";
     }
+    if (m->code == LIAISON_OK)
+        move_judge(b, c, m);
     if (m->code == LIAISON_OK)
         judge_sections(b, c, m);
 }
@@ -169,6 +176,8 @@ static bool record_move(struct batch *b, struct call *c, struct session *s,
         .purpose = m->a->purpose,
         .basis = m->a->basis,
         .certificate = c->signer,
+        .onward = m->a->to,
+        .role = c->signer_role,
         .before = before,
         .after = m->step.next,
         .type = (Liaison__V1__Type)m->i->row.type,
@@ -181,23 +190,12 @@ static bool record_move(struct batch *b, struct call *c, struct session *s,
     return record(b, &f, s->party, m->other, m->i, false, made);
 }
 
-/* A recipient who has answered has seen it; a withdrawn referral that nobody saw is delivered to nobody, and neither is the news. */
-static void tell_other(struct batch *b, struct moved *m, Liaison__V1__State before)
-{
-    bool unseen =
-        m->party == REFERRAL_SENDER && before == LIAISON__V1__STATE__STATE_REQUESTED;
-
-    mail_drop(b, m->i);
-    if (!unseen)
-        mail_put(b, m->other, m->i->row.mail_class, m->i->number, m->i->row.version);
-}
-
 static void apply(struct batch *b, struct call *c, struct session *s, struct moved *m)
 {
     Liaison__V1__State before = (Liaison__V1__State)m->i->row.state;
     struct recorded made;
 
-    m->i->row.state = (uint32_t)m->step.next;
+    item_moved(b, m->i, m->step.next);
     m->i->row.version++;
     if (m->step.moves_responsibility)
         m->i->row.responsible = m->i->row.to;
@@ -206,7 +204,7 @@ static void apply(struct batch *b, struct call *c, struct session *s, struct mov
     if (!record_move(b, c, s, m, before, &made))
         return;
     put_done(b, m, &made);
-    tell_other(b, m, before);
+    move_follow(b, c, m, before);
     core_accepted(b, c, s, false, &made, m->step.next, m->i->row.version, NULL, 0);
 }
 
@@ -248,6 +246,9 @@ static Liaison__V1__Event denied_event(const struct call *c)
         [LIAISON__V1__MOVE__MOVE_START] = LIAISON__V1__EVENT__EVENT_IN_PROGRESS,
         [LIAISON__V1__MOVE__MOVE_COMPLETE] = LIAISON__V1__EVENT__EVENT_COMPLETE,
         [LIAISON__V1__MOVE__MOVE_WITHDRAW] = LIAISON__V1__EVENT__EVENT_WITHDRAW,
+        [LIAISON__V1__MOVE__MOVE_APPROVE] = LIAISON__V1__EVENT__EVENT_APPROVE,
+        [LIAISON__V1__MOVE__MOVE_ACKNOWLEDGE] = LIAISON__V1__EVENT__EVENT_ACKNOWLEDGE,
+        [LIAISON__V1__MOVE__MOVE_PERMIT] = LIAISON__V1__EVENT__EVENT_PERMIT,
     };
     int move = c->action == NULL ? 0 : (int)c->action->move;
 
@@ -259,6 +260,7 @@ static void refuse(struct batch *b, struct call *c, struct session *s,
 {
     struct denial d = {.code = m->code,
                        .text = m->text,
+                       .decision = m->decision,
                        .event = denied_event(c),
                        .counterpart = m->other};
     const Liaison__V1__Action *a = c->action;

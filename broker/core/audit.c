@@ -1,4 +1,5 @@
-/* What auditors read: entries that concern their area, and the reading is an entry too. */
+/* What auditors read: entries that concern their area; and what agencies do: the KEY entries of their own names. The reading is an
+ * entry too. */
 #include <openssl/crypto.h>
 #include <stdio.h>
 
@@ -26,6 +27,7 @@ struct page {
     uint64_t first,
         end; /* numbers in the store that are looked at: from, and up to but without */
     struct batch *batch;
+    const struct party *owner; /* the agency that asks for the KEY entries of its name */
     const struct party *counted; /* whose counters are told; NULL: nobody's */
     uint64_t counter;            /* entries that concern it, up to the one in hand */
     enum liaison_code code;
@@ -45,8 +47,8 @@ static bool in_area(const struct page *p, const Liaison__V1__LedgerEntry *e)
 {
     static const char BROKER[] = "broker:";
 
-    return strcmp(p->area, "any") == 0 || concerns_area(p, e->agency) ||
-           concerns_area(p, e->counterpart) ||
+    return p->owner != NULL || strcmp(p->area, "any") == 0 ||
+           concerns_area(p, e->agency) || concerns_area(p, e->counterpart) ||
            strncmp(e->agency, BROKER, sizeof BROKER - 1) == 0 ||
            strcmp(e->agency, p->self) == 0;
 }
@@ -184,6 +186,25 @@ static void set_range(struct page *p)
                                                      : base + f->from_seq;
 }
 
+/* An agency's are known by their numbers, however long the log is. */
+static enum liaison_code visit_keys(struct batch *b, struct page *p, uint64_t from)
+{
+    enum liaison_code code = LIAISON_OK;
+    struct slice numbers, entry;
+
+    if (!keys_of(b, p->owner, &numbers))
+        return b->failed;
+    for (size_t i = 0; i < numbers.n; i += 8) {
+        if (be64_get(numbers.p + i) < from)
+            continue;
+        p->damaged = be64_get(numbers.p + i);
+        code = store_get(b->tx, T_ENTRY, slice(numbers.p + i, 8), &entry);
+        if (code != LIAISON_OK || visit_entry(p, slice(numbers.p + i, 8), entry) != 0)
+            break;
+    }
+    return code == LIAISON_NOT_FOUND ? LIAISON_DAMAGED : code;
+}
+
 static enum liaison_code fill_page(struct batch *b, struct page *p)
 {
     uint8_t from[8];
@@ -201,8 +222,10 @@ static enum liaison_code fill_page(struct batch *b, struct page *p)
         arena_free(p->scratch);
         return LIAISON_MEMORY;
     }
-    enum liaison_code code = store_batch_scan(b->tx, T_ENTRY, slice(from, sizeof from),
-                                              slice(NULL, 0), SIZE_MAX, visit_entry, p);
+    enum liaison_code code =
+        p->owner != NULL ? visit_keys(b, p, be64_get(from))
+                         : store_batch_scan(b->tx, T_ENTRY, slice(from, sizeof from),
+                                            slice(NULL, 0), SIZE_MAX, visit_entry, p);
 
     arena_free(p->scratch);
     return code != LIAISON_OK ? code : p->code;
@@ -248,7 +271,8 @@ static void answer_page(struct batch *b, struct call *c, struct session *s,
     core_answer(b, c, &f);
     struct ledger_fact fact = {
         .event = LIAISON__V1__EVENT__EVENT_AUDIT_READ,
-        .operation = LIAISON__V1__OPERATION__OPERATION_CONSULTATION,
+        .operation = p->owner == NULL ? LIAISON__V1__OPERATION__OPERATION_CONSULTATION
+                                      : LIAISON__V1__OPERATION__OPERATION_NONE,
         .officer = caller->officer,
         .purpose = caller->purpose,
         .basis = caller->basis,
@@ -279,7 +303,8 @@ void entries_call(struct batch *b, struct call *c, struct session *s)
     const Liaison__V1__EntryFilter *filter = c->frame->entries;
     const char *area = s->role == TLS_AUDITOR
                            ? rules_auditor_area(b->core->settings.rules, s->name)
-                           : NULL;
+                       : s->role == TLS_AGENCY ? ""
+                                               : NULL;
 
     if (c->code != LIAISON_OK || area == NULL) {
         refuse(b, c, s, c->code != LIAISON_OK ? c->code : LIAISON_ROLE, c->why);
@@ -298,6 +323,7 @@ void entries_call(struct batch *b, struct call *c, struct session *s)
         .filter = filter,
         .area = area,
         .self = s->party->name,
+        .owner = s->role == TLS_AGENCY ? s->party : NULL,
         .entries = &entries,
         .rows = filter->limit == 0 || filter->limit > b->core->settings.page
                     ? b->core->settings.page
@@ -305,7 +331,7 @@ void entries_call(struct batch *b, struct call *c, struct session *s)
         .bytes_max = b->core->settings.page_bytes,
     };
     set_range(&p);
-    if (filter->agency[0] != '\0' && p.first == 0 &&
+    if (p.owner == NULL && filter->agency[0] != '\0' && p.first == 0 &&
         (strcmp(area, "any") == 0 || concerns_area(&p, filter->agency)))
         p.counted = party_find(b->core, filter->agency);
     enum liaison_code code = fill_page(b, &p);

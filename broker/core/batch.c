@@ -72,6 +72,7 @@ void batch_undo(struct batch *b)
     core_free_chain(b->pushes);
     b->pushes = NULL;
     mail_undo(b);
+    rate_undo(b);
     party_undo(b);
     vault_forget_groups(b->core->vault);
     log_undone(b->core->log);

@@ -118,49 +118,6 @@ static uint64_t answer_ends_ms(const Liaison__Rows__V1__Answer *a, uint64_t from
     return ends_ms((struct rules_span){a->fixed_s, a->months}, from_ms);
 }
 
-static Liaison__Rows__V1__Answer *answer_of(struct batch *b,
-                                            const struct rules_answer *from)
-{
-    Liaison__Rows__V1__Answer *a = arena_alloc(b->arena, sizeof *a);
-
-    if (a == NULL)
-        return NULL;
-    liaison__rows__v1__answer__init(a);
-    a->fixed_s = from->within.fixed_s;
-    a->months = from->within.months;
-    a->escalate = arena_alloc(b->arena, from->escalate.n * sizeof *a->escalate);
-    for (size_t i = 0; a->escalate != NULL && i < from->escalate.n; i++) {
-        const struct party *to = party_named(b->core, from->escalate.list[i]);
-
-        if (to == NULL)
-            return NULL;
-        a->escalate[a->n_escalate++] = to->number;
-    }
-    return a->escalate == NULL ? NULL : a;
-}
-
-bool deadline_fill(struct batch *b, struct item *i, const struct rules_decision *d)
-{
-    Liaison__Rows__V1__Referral *row = &i->row;
-    struct rules_span whole = {0};
-    char text[64];
-
-    row->answers = arena_alloc(b->arena, d->n_answers * sizeof *row->answers);
-    for (size_t n = 0; row->answers != NULL && n < d->n_answers; n++) {
-        row->answers[n] = answer_of(b, &d->answers[n]);
-        if (row->answers[n] == NULL)
-            return batch_fail(b, LIAISON_MEMORY), false;
-        whole.fixed_s += d->answers[n].within.fixed_s;
-        whole.months += d->answers[n].within.months;
-    }
-    row->n_answers = d->n_answers;
-    rules_span_text(whole, text);
-    row->answer_within = (char *)arena_copy(b->arena, slice(text, strlen(text) + 1));
-    if (row->answers == NULL || row->answer_within == NULL)
-        return batch_fail(b, LIAISON_MEMORY), false;
-    return true;
-}
-
 static bool awaits_answer(const Liaison__Rows__V1__Referral *row)
 {
     return row->erased_seq == 0 && (row->state == LIAISON__V1__STATE__STATE_REQUESTED ||
@@ -193,21 +150,18 @@ void deadline_drop(struct batch *b, struct item *i)
 
 uint64_t deadline_keep_until_ms(const Liaison__Rows__V1__Referral *row)
 {
-    uint64_t moved =
-        row->moved_unix_ms != 0 ? row->moved_unix_ms : row->submitted_unix_ms;
-    struct rules_span keep;
-
-    return row->erased_seq == 0 && rules_span_read(row->keep, &keep)
-               ? ends_ms(keep, moved)
-               : 0;
+    return row->erased_seq != 0
+               ? 0
+               : ends_ms((struct rules_span){row->keep_fixed_s, row->keep_months},
+                         row->moved_unix_ms);
 }
 
 static void put_erasure(struct batch *b, struct item *i)
 {
     i->row.erase_at = deadline_keep_until_ms(&i->row);
+    i->dirty = true;
     if (i->row.erase_at != 0)
         put(b, DEADLINE_ERASE, i->row.erase_at, i->number);
-    i->dirty = true;
 }
 
 void deadline_put_off(struct batch *b, struct item *i)
@@ -219,8 +173,6 @@ void deadline_put_off(struct batch *b, struct item *i)
 /* A move writes no deadline: one that comes too early is put off when it is met. */
 void deadline_moved(struct batch *b, struct item *i)
 {
-    i->row.moved_unix_ms = b->time_ns / MS;
-    i->dirty = true;
     if (!awaits_answer(&i->row))
         deadline_answered(b, i);
     if (i->row.erase_at == 0)
@@ -281,13 +233,11 @@ static bool there(struct batch *b, enum deadline kind, uint64_t at_ms, uint64_t 
                LIAISON_OK;
 }
 
-/* What was taken before there were deadlines has to be erased as well. */
 bool deadline_whole(struct batch *b, const Liaison__Rows__V1__Referral *row,
                     uint64_t number)
 {
     return there(b, DEADLINE_ANSWER, row->answer_at, number) &&
-           there(b, DEADLINE_ERASE, row->erase_at, number) &&
-           (row->erase_at != 0 || deadline_keep_until_ms(row) == 0);
+           there(b, DEADLINE_ERASE, row->erase_at, number);
 }
 
 void deadline_mend(struct batch *b, uint64_t number)
@@ -300,6 +250,4 @@ void deadline_mend(struct batch *b, uint64_t number)
         put(b, DEADLINE_ANSWER, i->row.answer_at, number);
     if (i->row.erase_at != 0)
         put(b, DEADLINE_ERASE, i->row.erase_at, number);
-    else
-        put_erasure(b, i);
 }

@@ -2,12 +2,13 @@
  * takes its row out of the deadline table, so it happens once. */
 #include "broker/core/state.h"
 #include "broker/ops/log.h"
+#include "proto/err.h"
 
 enum {
     LOOK_EVERY_MS = 1000,
-    FULL_WAIT_MS = 60000, /* until what found no room is tried again */
-    AT_ONCE = 1024,       /* of one batch */
-    GROUPS_AT_ONCE = 16   /* that an erasure wraps anew */
+    RETRY_MS = 60000,   /* until what found no room, or damage, is tried again */
+    AT_ONCE = 1024,     /* of one batch */
+    GROUPS_AT_ONCE = 16 /* that an erasure wraps anew */
 };
 
 static const uint64_t MS = 1000000, SECOND = 1000000000;
@@ -302,10 +303,14 @@ static enum liaison_code run(struct core *core, struct arena *arena, struct run 
         metrics_add(core->settings.metrics, erases ? METRIC_RETIRED : METRIC_ESCALATED,
                     (int64_t)r->happened);
     } else {
-        core->deadlines.looked_ms += FULL_WAIT_MS;
+        core->deadlines.looked_ms += RETRY_MS;
         r->happened = 0;
+        log_error("deadline.failed", "code=%s what=\"%s\"", err_name(done),
+                  "what is due waits, and is tried again");
     }
-    return end == LIAISON_FULL || end == LIAISON_MEMORY ? LIAISON_OK : end;
+    return end == LIAISON_FULL || end == LIAISON_MEMORY || end == LIAISON_DAMAGED
+               ? LIAISON_OK
+               : end;
 }
 
 static void keep_time(struct batch *b, void *arg)

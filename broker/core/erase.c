@@ -126,6 +126,7 @@ static void drop_values(struct batch *b, const struct item *i)
     be32_put(key, i->row.to);
     be64_put(key + 4, i->number);
     store_delete(b->tx, T_INBOX, slice(key, 12));
+    again_forgotten(b, i);
 }
 
 /* From here on item_erased(). */
@@ -137,6 +138,7 @@ static void drop_keys(struct batch *b, struct item *i)
     i->keyed = false;
     row->wrapped.len = 0;
     row->n_granted = row->n_returns = row->n_answers = row->n_approvals = 0;
+    row->n_wanted = row->n_permitted = 0;
     row->keep = row->answer_within = (char *)"";
     row->rate_per_hour = 0;
     row->reveal = 0;
@@ -258,16 +260,16 @@ enum liaison_code erase_turn(struct core *core, enum liaison_code code, size_t n
 {
     bool drawn = core->vault != NULL && vault_drawn(core->vault);
 
-    if (code == LIAISON_OK && drawn)
-        code = vault_turn(core->vault);
     *done = code;
     if (code == LIAISON_OK) {
-        if (n > 0)
+        *done = drawn ? vault_turn(core->vault) : LIAISON_OK;
+        if (*done == LIAISON_OK && n > 0)
             log_info("erase.done", "referrals=%zu epoch=%" PRIu64, n,
                      vault_epoch(core->vault));
-        return LIAISON_OK;
+        return *done;
     }
-    if (code != LIAISON_FULL && code != LIAISON_MEMORY && code != LIAISON_EVIDENCE)
+    if (code != LIAISON_FULL && code != LIAISON_MEMORY && code != LIAISON_EVIDENCE &&
+        code != LIAISON_DAMAGED)
         return code; /* what became of it is not known: the next start sees by the epoch */
     log_warn("erase.refused", "code=%s", err_name(code));
     return drawn ? vault_drop(core->vault) : LIAISON_OK;

@@ -41,6 +41,12 @@ static void put_inbox(struct batch *b, const Liaison__Rows__V1__Referral *row,
 void index_put(struct batch *b, const struct item *i)
 {
     put_known(b, &i->row, i->number);
+    if (!item_hidden(i))
+        put_inbox(b, &i->row, i->number);
+}
+
+void index_show(struct batch *b, const struct item *i)
+{
     put_inbox(b, &i->row, i->number);
 }
 
@@ -159,6 +165,7 @@ static bool has_inbox(struct look *l, const Liaison__Rows__V1__Referral *row,
     struct slice value;
 
     return row->erased_seq != 0 ||
+           (row->flags >> LIAISON__V1__FLAG__FLAG_UNAPPROVED & 1) != 0 ||
            store_get(l->batch->tx, T_INBOX, index_inbox_key(row->to, number, key),
                      &value) == LIAISON_OK;
 }

@@ -64,9 +64,17 @@ void keys_free(struct core *c)
     map_free(c->known_keys);
 }
 
-static bool record_key(struct batch *b, const struct known_key *k, enum liaison_code code,
-                       uint64_t *number)
+/* Its row holds the numbers of its KEY entries: that it came, that it was withdrawn, that it came again... */
+static bool is_in_use(struct slice row)
 {
+    return row.n / 8 % 2 == 1;
+}
+
+/* Makes the entry, and puts its number behind those in the row. */
+static bool record_key(struct batch *b, const struct known_key *k, enum liaison_code code,
+                       struct slice row)
+{
+    uint8_t key[KEY_BYTES], *longer = arena_alloc(b->arena, row.n + 8);
     struct party *self = broker_party(b), *owner = party_numbered(b->core, k->party);
     struct recorded made;
     struct ledger_fact f = {.event = LIAISON__V1__EVENT__EVENT_KEY,
@@ -75,9 +83,14 @@ static bool record_key(struct batch *b, const struct known_key *k, enum liaison_
                             .certificate = k->sha256,
                             .role = WORD[k->use]};
 
-    if (self == NULL || owner == NULL || !record(b, &f, self, owner, NULL, false, &made))
+    if (longer == NULL || self == NULL || owner == NULL)
+        return batch_fail(b, LIAISON_MEMORY), false;
+    if (row.n > 0)
+        memcpy(longer, row.p, row.n); /* the row is the transaction's, which goes on */
+    if (!record(b, &f, self, owner, NULL, false, &made))
         return false;
-    *number = made.seq;
+    be64_put(longer + row.n, made.seq);
+    store_put(b->tx, T_KEY, key_of(k, key), slice(longer, row.n + 8));
     return true;
 }
 
@@ -86,9 +99,8 @@ bool key_seen(struct batch *b, const struct party *owner, enum key_use use,
 {
     struct known_key k = {.party = owner->number, .use = (uint8_t)use};
     const struct known_key *known;
-    uint8_t key[KEY_BYTES], value[8];
+    uint8_t key[KEY_BYTES];
     struct slice row;
-    uint64_t number;
 
     memcpy(k.sha256, sha256, sizeof k.sha256);
     known = map_get(b->core->known_keys, place_of(&k));
@@ -96,17 +108,14 @@ bool key_seen(struct batch *b, const struct party *owner, enum key_use use,
         return true;
     enum liaison_code code = store_get(b->tx, T_KEY, key_of(&k, key), &row);
 
-    if (code == LIAISON_OK && row.n == 8) {
-        if (be64_get(row.p) < b->core->head.size) /* what this batch put may be undone */
-            remember(b->core, &k);
-        return true;
-    }
-    if (code != LIAISON_NOT_FOUND)
-        return batch_fail(b, code == LIAISON_OK ? LIAISON_DAMAGED : code), false;
-    if (!record_key(b, &k, LIAISON_OK, &number))
-        return false;
-    be64_put(value, number);
-    store_put(b->tx, T_KEY, slice(key, sizeof key), slice(value, sizeof value));
+    if (code == LIAISON_NOT_FOUND)
+        row = slice(NULL, 0);
+    else if (code != LIAISON_OK)
+        return batch_fail(b, code), false;
+    if (!is_in_use(row))
+        return record_key(b, &k, LIAISON_OK, row);
+    if (be64_get(row.p + row.n - 8) < b->core->head.size)
+        remember(b->core, &k); /* what this batch has put may be undone */
     return true;
 }
 
@@ -162,7 +171,9 @@ static bool still_listed(const struct core *c, const struct known_key *k, int32_
 }
 
 struct walk {
+    struct batch *b;
     struct known_key rows[AT_ONCE];
+    struct slice values[AT_ONCE];
     size_t n;
 };
 
@@ -171,9 +182,11 @@ static int walk_row(void *arg, struct slice key, struct slice value)
     struct walk *w = arg;
     struct known_key *k = &w->rows[w->n];
 
-    (void)value;
     if (key.n != KEY_BYTES)
         return 1;
+    w->values[w->n] = slice(arena_copy(w->b->arena, value), value.n);
+    if (w->values[w->n].p == NULL)
+        return batch_fail(w->b, LIAISON_MEMORY), 1;
     k->party = be32_get(key.p);
     k->use = key.p[4];
     memcpy(k->sha256, key.p + 5, sizeof k->sha256);
@@ -184,24 +197,25 @@ bool keys_withdraw(struct batch *b, struct keys_place *next)
 {
     struct walk *w = arena_zero(b->arena, sizeof *w);
     int32_t day = rules_day(b->time_ns / 1000000000);
-    uint8_t key[KEY_BYTES];
-    uint64_t number;
 
     if (w == NULL)
         return batch_fail(b, LIAISON_MEMORY), false;
+    w->b = b;
     enum liaison_code code = store_batch_scan(b->tx, T_KEY, slice(next->key, next->n),
                                               slice(NULL, 0), SIZE_MAX, walk_row, w);
 
     if (code != LIAISON_OK)
-        return batch_fail(b, code), false;
+        batch_fail(b, code);
+    if (b->failed != LIAISON_OK)
+        return false;
     for (size_t i = 0; i < w->n; i++) {
         const struct known_key *k = &w->rows[i];
 
-        if (k->use != KEY_SEAL || still_listed(b->core, k, day))
+        if (k->use != KEY_SEAL || !is_in_use(w->values[i]) ||
+            still_listed(b->core, k, day))
             continue;
-        if (!record_key(b, k, LIAISON_REVOKED, &number))
+        if (!record_key(b, k, LIAISON_REVOKED, w->values[i]))
             return false;
-        store_delete(b->tx, T_KEY, key_of(k, key));
         forget(b->core, k);
     }
     if (w->n < AT_ONCE)
@@ -210,4 +224,59 @@ bool keys_withdraw(struct batch *b, struct keys_place *next)
     next->key[KEY_BYTES] = 0; /* the first one behind it */
     next->n = KEY_BYTES + 1;
     return true;
+}
+
+/* ------------------------------------------------------------ for whom they are */
+
+static int by_number(const void *a, const void *b)
+{
+    uint64_t x = be64_get(a), y = be64_get(b);
+
+    return x < y ? -1 : x > y;
+}
+
+struct numbers {
+    struct batch *b;
+    uint8_t *list; /* 8 bytes each */
+    size_t n, room;
+};
+
+static int add_numbers(void *arg, struct slice key, struct slice value)
+{
+    struct numbers *all = arg;
+
+    (void)key;
+    if (all->n + value.n / 8 > all->room) {
+        size_t room = 2 * (all->n + value.n / 8);
+        uint8_t *wider = arena_alloc(all->b->arena, room * 8);
+
+        if (wider == NULL)
+            return batch_fail(all->b, LIAISON_MEMORY), 1;
+        if (all->n > 0)
+            memcpy(wider, all->list, all->n * 8);
+        all->list = wider;
+        all->room = room;
+    }
+    memcpy(all->list + all->n * 8, value.p, value.n / 8 * 8);
+    all->n += value.n / 8;
+    return 0;
+}
+
+bool keys_of(struct batch *b, const struct party *owner, struct slice *out)
+{
+    struct numbers all = {.b = b};
+    uint8_t from[4], until[4];
+
+    be32_put(from, owner->number);
+    be32_put(until, owner->number + 1);
+    enum liaison_code code =
+        store_batch_scan(b->tx, T_KEY, slice(from, sizeof from),
+                         slice(until, sizeof until), SIZE_MAX, add_numbers, &all);
+
+    if (code != LIAISON_OK)
+        batch_fail(b, code);
+    if (all.n > 0)
+        qsort(all.list, all.n, 8, by_number);
+    *out = slice(all.list, all.n * 8);
+    return b->failed == LIAISON_OK;
 }

@@ -252,7 +252,12 @@ static bool fill_deliver(struct batch *b, struct item *i, const struct found *f,
     if (item_get_action(b, i, f->row->version, &action) != LIAISON_OK)
         return false;
     liaison__v1__notice__init(n);
-    n->action = (Liaison__V1__SignedAction *)action;
+    n->action = arena_alloc(b->arena, sizeof *n->action);
+    if (n->action == NULL)
+        return batch_fail(b, LIAISON_MEMORY), false;
+    *n->action = *action;
+    if (action->n_sections > 0 && !again_settled(b, i))
+        n->action->n_sections = 0;
     n->state = (Liaison__V1__State)i->row.state;
     n->state_version = i->row.version;
     d->item_case = LIAISON__V1__DELIVER__ITEM_NOTICE;
@@ -261,14 +266,14 @@ static bool fill_deliver(struct batch *b, struct item *i, const struct found *f,
 }
 
 /* The names of the sections that go out with it. */
-static bool delivered_names(struct batch *b, const struct item *i,
-                            const Liaison__V1__Deliver *d, const char ***names, size_t *n)
+static bool delivered_names(struct batch *b, const Liaison__V1__Deliver *d,
+                            const char ***names, size_t *n)
 {
     *n = 0;
     if (d->item_case == LIAISON__V1__DELIVER__ITEM_ALERT)
         return true;
     if (d->item_case == LIAISON__V1__DELIVER__ITEM_REFERRAL) {
-        *names = (const char **)i->row.granted;
+        *names = (const char **)d->referral->granted;
         *n = d->referral->referral->n_sections;
         return true;
     }
@@ -291,7 +296,7 @@ static bool record_delivery(struct batch *b, struct item *i, const struct sessio
         .returned = returned,
     };
 
-    if (!delivered_names(b, i, d, &names, &f.n_sections))
+    if (!delivered_names(b, d, &names, &f.n_sections))
         return false;
     if (d->item_case == LIAISON__V1__DELIVER__ITEM_REFERRAL)
         deadline_delivered(b, i);
@@ -330,6 +335,20 @@ static struct call *push_call(struct batch *b, struct item *i, const struct foun
     return NULL;
 }
 
+/* The rules are asked again about a card for anybody but the sender. What they do not allow any more leaves the mailbox. */
+static bool may_go(struct batch *b, struct item *i, const struct delivery_offer *o,
+                   const struct found *f)
+{
+    uint64_t own = i->row.mail;
+
+    if (f->row->version > 0 || o->agency == i->row.from || again_settled(b, i))
+        return true;
+    mail_drop(b, i);
+    if (f->mail != own)
+        take_out(b, o->agency, o->class, f->mail);
+    return false;
+}
+
 static bool push_one(struct batch *b, const struct delivery_offer *o,
                      const struct found *f, uint64_t now_mono_ms, bool *more)
 {
@@ -341,7 +360,11 @@ static bool push_one(struct batch *b, const struct delivery_offer *o,
         delivery_close(b->core->delivery, o->session);
         return true;
     }
-    if (i == NULL || !fill_deliver(b, i, f, s->party, &d))
+    if (i == NULL)
+        return false;
+    if (!may_go(b, i, o, f))
+        return b->failed == LIAISON_OK;
+    if (!fill_deliver(b, i, f, s->party, &d))
         return false;
     size_t bytes = liaison__v1__deliver__get_packed_size(&d);
 
@@ -480,7 +503,7 @@ static bool ack_one(struct batch *b, const struct session *s,
         i->row.mail = 0;
         if (referral_step((Liaison__V1__Type)i->row.type, before, REFERRAL_RECEIVED,
                           REFERRAL_BROKER, &step) == LIAISON_OK)
-            i->row.state = (uint32_t)step.next;
+            item_moved(b, i, step.next);
     }
     i->dirty = true;
     return record_receipt(b, i, s, officer, before);

@@ -244,6 +244,7 @@ void core_free(struct core *c)
     note_policy_free(c->settings.witnesses);
     log_free(c->log);
     party_free(c);
+    rate_free(c->rates);
     keys_free(c);
     delivery_free(c->delivery);
     vault_close(c->vault);

@@ -11,13 +11,9 @@ enum {
         2048 /* rows that one page may look at; the cursor goes on from there */
 };
 
-static void refuse(struct batch *b, struct call *c, struct session *s,
-                   enum liaison_code code, const char *text, Liaison__V1__Event event,
-                   struct slice referral_id)
+static void deny(struct batch *b, struct call *c, struct session *s, struct denial d)
 {
     const Liaison__V1__Caller *caller = c->frame->caller;
-    struct denial d = {
-        .code = code, .text = text, .event = event, .referral_id = referral_id};
 
     if (caller != NULL) {
         d.officer = id_officer(caller->officer) ? caller->officer : NULL;
@@ -25,6 +21,15 @@ static void refuse(struct batch *b, struct call *c, struct session *s,
         d.basis = id_word(caller->basis) ? caller->basis : NULL;
     }
     core_refused(b, c, s, &d);
+}
+
+static void refuse(struct batch *b, struct call *c, struct session *s,
+                   enum liaison_code code, const char *text, Liaison__V1__Event event,
+                   struct slice referral_id)
+{
+    deny(b, c, s,
+         (struct denial){
+             .code = code, .text = text, .event = event, .referral_id = referral_id});
 }
 
 /* Whoever reads about a person says why (Directive (EU) 2016/680, article 25). */
@@ -67,101 +72,6 @@ static void answer_read(struct batch *b, struct call *c, struct session *s,
     }
     if (!record(b, fact, s->party, other, item, true, &made))
         c->reply = slice(NULL, 0);
-}
-
-/* ------------------------------------------------------------ cards */
-
-bool card_revealed(const struct item *i)
-{
-    switch ((Liaison__V1__State)i->row.state) {
-    case LIAISON__V1__STATE__STATE_REQUESTED:
-    case LIAISON__V1__STATE__STATE_RECEIVED:
-        return i->row.reveal == LIAISON__V1__REVEAL__REVEAL_ON_DELIVERY;
-    case LIAISON__V1__STATE__STATE_ACCEPTED:
-    case LIAISON__V1__STATE__STATE_IN_PROGRESS:
-    case LIAISON__V1__STATE__STATE_ON_HOLD:
-    case LIAISON__V1__STATE__STATE_CANCEL_REQUESTED:
-    case LIAISON__V1__STATE__STATE_COMPLETED:
-    case LIAISON__V1__STATE__STATE_FAILED:
-        return true;
-    default: /* rejected, cancelled, expired, in error: nothing more is disclosed */
-        return false;
-    }
-}
-
-static Liaison__V1__Obligations *obligations_of(struct batch *b, const struct item *i)
-{
-    Liaison__V1__Obligations *o = arena_alloc(b->arena, sizeof *o);
-
-    if (o == NULL)
-        return NULL;
-    liaison__v1__obligations__init(o);
-    o->reveal = (Liaison__V1__Reveal)i->row.reveal;
-    o->returns = i->row.returns;
-    o->n_returns = i->row.n_returns;
-    o->keep = i->row.keep;
-    return o;
-}
-
-Liaison__V1__Card *card_of(struct batch *b, struct item *i, const struct party *reader,
-                           bool sections)
-{
-    const struct party *responsible = party_numbered(b->core, i->row.responsible);
-    Liaison__V1__SignedReferral *r;
-    Liaison__V1__Card *card;
-
-    if (item_body(b, i) != LIAISON_OK)
-        return NULL;
-    r = arena_alloc(b->arena, sizeof *r);
-    card = arena_alloc(b->arena, sizeof *card);
-    if (r == NULL || card == NULL) {
-        batch_fail(b, LIAISON_MEMORY);
-        return NULL;
-    }
-    *r = *i->referral;
-    if (!sections)
-        r->n_sections = 0;
-    liaison__v1__card__init(card);
-    card->referral = r;
-    card->state = (Liaison__V1__State)i->row.state;
-    card->state_version = i->row.version;
-    card->responsible = responsible == NULL ? (char *)"" : (char *)responsible->name;
-    card->submitted_unix_ms = i->row.submitted_unix_ms;
-    card->granted = i->row.granted;
-    card->n_granted = i->row.n_granted;
-    card->obligations = obligations_of(b, i);
-    card->mailbox = reader->number == i->row.to ? i->row.mail : 0;
-    if (card->obligations == NULL)
-        batch_fail(b, LIAISON_MEMORY);
-    return card;
-}
-
-bool note_received(struct batch *b, struct item *i, struct party *reader,
-                   const uint8_t certificate[32], const char *officer)
-{
-    Liaison__V1__State before = (Liaison__V1__State)i->row.state;
-    struct referral_step step;
-    struct recorded made;
-
-    if (reader->number != i->row.to)
-        return true;
-    deadline_delivered(b, i);
-    if (referral_step((Liaison__V1__Type)i->row.type, before, REFERRAL_RECEIVED,
-                      REFERRAL_BROKER, &step) != LIAISON_OK)
-        return true;
-    struct ledger_fact f = {
-        .event = LIAISON__V1__EVENT__EVENT_RECEIVED,
-        .operation = LIAISON__V1__OPERATION__OPERATION_NONE,
-        .officer = officer,
-        .referral_id = slice(i->row.id.data, i->row.id.len),
-        .certificate = certificate,
-        .before = before,
-        .after = step.next,
-    };
-
-    i->row.state = (uint32_t)step.next;
-    i->dirty = true;
-    return record(b, &f, reader, party_numbered(b->core, i->row.from), i, true, &made);
 }
 
 /* ------------------------------------------------------------ List */
@@ -237,6 +147,17 @@ static bool leads_to(const struct visit *v, const struct visited *row,
                                             : i->row.to == s->party->number);
 }
 
+/* A finished one only if it is asked for; the recipient does not see what is barred, or not approved yet. */
+static bool is_listed(struct batch *b, const struct session *s,
+                      const Liaison__V1__List *l, struct item *i)
+{
+    if (item_erased(i) ||
+        (!l->finished && referral_finished((Liaison__V1__State)i->row.state)))
+        return false;
+    return l->box == LIAISON__V1__BOX__BOX_SENT || i->row.to != s->party->number ||
+           (!item_hidden(i) && again_settled(b, i));
+}
+
 /* Puts the visited referrals on the page until it is full; *taken is how many were looked at. */
 static bool fill_cards(struct batch *b, struct call *c, struct session *s,
                        const struct visit *v, Liaison__V1__Cards *page, size_t *taken)
@@ -257,8 +178,11 @@ static bool fill_cards(struct batch *b, struct call *c, struct session *s,
                       "a box lists what is not in it: it is passed over");
             continue;
         }
-        if (item_erased(i) ||
-            (!l->finished && referral_finished((Liaison__V1__State)i->row.state)))
+        bool listed = is_listed(b, s, l, i);
+
+        if (b->failed != LIAISON_OK)
+            return false;
+        if (!listed)
             continue;
         if (!note_received(b, i, s->party, s->certificate, c->frame->caller->officer))
             return false;
@@ -311,11 +235,11 @@ void list_call(struct batch *b, struct call *c, struct session *s)
 
 /* ------------------------------------------------------------ Open and History */
 
-/* An approver sees what its agency sends, and not what it gets. */
+/* An approver sees what its agency sends, and not what it gets or is told; a recipient nothing that still wants approval. */
 static bool is_theirs(const struct session *s, const struct item *i)
 {
-    return s->role == TLS_AGENCY ? item_knows(i, s->party)
-                                 : i->row.from == s->party->number;
+    return i->row.from == s->party->number ||
+           (s->role == TLS_AGENCY && item_knows(i, s->party) && !item_hidden(i));
 }
 
 /* The caller's referral, or NULL after the answer that also stands for one that does not exist. */
@@ -338,9 +262,9 @@ static struct item *own_referral(struct batch *b, struct call *c, struct session
     return NULL;
 }
 
-/* Actions with the sections that are sealed to the reader: those of the other party. */
+/* Actions with the sections that are sealed to the reader, those of the other party, if the rules allow it still. */
 static bool fill_actions(struct batch *b, struct item *i, const struct party *reader,
-                         Liaison__V1__View *view)
+                         bool allowed, Liaison__V1__View *view)
 {
     size_t n = i->row.version - 1;
 
@@ -361,7 +285,8 @@ static bool fill_actions(struct batch *b, struct item *i, const struct party *re
         if (shown == NULL)
             return batch_fail(b, LIAISON_MEMORY), false;
         *shown = *kept;
-        if (strcmp(((const Liaison__V1__Action *)action)->agency, reader->name) == 0)
+        if (!allowed ||
+            strcmp(((const Liaison__V1__Action *)action)->agency, reader->name) == 0)
             shown->n_sections = 0;
         view->actions[view->n_actions++] = shown;
     }
@@ -420,14 +345,27 @@ void open_call(struct batch *b, struct call *c, struct session *s)
                LIAISON__V1__EVENT__EVENT_OPEN, binary_slice(i->row.id));
         return;
     }
-    if (i == NULL ||
-        !note_received(b, i, s->party, s->certificate, c->frame->caller->officer))
+    if (i == NULL)
         return;
-    view.card =
-        card_of(b, i, s->party, s->party->number == i->row.to && card_revealed(i));
+    bool allowed = again_settled(b, i), recipient = s->party->number == i->row.to;
+
+    if (b->failed != LIAISON_OK)
+        return;
+    if (!allowed && i->row.from != s->party->number) {
+        deny(b, c, s,
+             (struct denial){.code = i->again.decision->code,
+                             .text = i->again.why,
+                             .decision = i->again.decision,
+                             .event = LIAISON__V1__EVENT__EVENT_OPEN,
+                             .referral_id = binary_slice(i->row.id)});
+        return;
+    }
+    if (!note_received(b, i, s->party, s->certificate, c->frame->caller->officer))
+        return;
+    view.card = card_of(b, i, s->party, recipient && card_revealed(i));
     if (view.card == NULL ||
         (s->role == TLS_AGENCY && item_party(i, s->party) &&
-         !fill_actions(b, i, s->party, &view)) ||
+         !fill_actions(b, i, s->party, allowed, &view)) ||
         !shown_names(b, &view, &names, &n))
         return;
     struct ledger_fact fact = {

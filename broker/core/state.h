@@ -113,10 +113,24 @@ struct core {
     size_t n_parties, stored_parties;
     struct map *party_names; /* by hash of the name; see party.c */
     struct tended tended;
+    struct {
+        uint8_t rule_set[32]; /* under which, and on which day, all that is barred was looked at, or is being */
+        int32_t day;
+        bool done;
+        uint64_t from;
+    } barred;
+    struct rates *rates; /* NULL: no rule that limits one was met yet */
     struct map *known_keys; /* certificates that have their KEY entry; see keys.c */
     struct rounds rounds;
     bool stopping;
     bool was_full; /* the last batch found no room */
+};
+
+/* The referral that another one continues, if it came to the one that sends that on, and who refuses. */
+struct onward {
+    struct item *from; /* NULL: it did not */
+    const struct rules_decision *refusal;
+    const char *why;
 };
 
 /* A checkpoint with more cosignatures than before, put into the batch; known once that is committed. */
@@ -132,6 +146,14 @@ struct await {
     struct await *next;
 };
 
+/* What the rules in force say of a referral, as against those it was taken under. */
+struct again {
+    const struct rules *rules; /* that were asked; NULL: none were yet */
+    const struct rules_decision *decision;
+    const char *why; /* it is not allowed; NULL: it is */
+    uint32_t shown;  /* bit n: section n of those that are kept may still be seen */
+};
+
 /* A referral in the batch's hands. Lives in the batch's arena. */
 struct item {
     uint64_t number;
@@ -142,6 +164,7 @@ struct item {
     const Liaison__V1__SignedReferral
         *referral; /* with its certificate; NULL: not loaded */
     const Liaison__V1__Envelope *envelope;
+    struct again again;
     struct item *next; /* in the order first touched */
 };
 
@@ -178,6 +201,7 @@ struct batch {
     struct party *dirty_parties;
     struct call *pushes, **last_push;
     struct undo *undos;
+    struct rated *rated; /* rate.c */
     enum liaison_code
         failed; /* the first failure that is not the store's: damage or memory */
 };
@@ -275,9 +299,37 @@ static inline bool item_erased(const struct item *i)
     return i->row.erased_seq != 0;
 }
 
+static inline bool item_has(const struct item *i, Liaison__V1__Flag flag)
+{
+    return (i->row.flags >> flag & 1) != 0;
+}
+
+static inline void item_flag(struct item *i, Liaison__V1__Flag flag, bool on)
+{
+    uint32_t bit = UINT32_C(1) << flag;
+
+    i->row.flags = on ? i->row.flags | bit : i->row.flags & ~bit;
+    i->dirty = true;
+}
+
 /* True of its sender and its recipient; and of those, too, who were told of it: they see the card and the history. */
 bool item_party(const struct item *i, const struct party *who);
 bool item_knows(const struct item *i, const struct party *who);
+
+/* It has come to that state, which may be the one it was in, at this moment. */
+static inline void item_moved(const struct batch *b, struct item *i, Liaison__V1__State next)
+{
+    i->row.state = (uint32_t)next;
+    i->row.moved_unix_ms = b->time_ns / 1000000;
+    i->dirty = true;
+}
+
+/* True while its recipient does not know of it: approvals are wanted first. */
+static inline bool item_hidden(const struct item *i)
+{
+    return item_has(i, LIAISON__V1__FLAG__FLAG_UNAPPROVED);
+}
+
 
 /* The other party of it, as `who` sees it; of those who were told of it, the sender. */
 struct party *item_other(const struct batch *b, const struct item *i,
@@ -308,6 +360,53 @@ MUST_CHECK
 enum liaison_code item_get_action(struct batch *b, struct item *i, uint32_t version,
                                   const Liaison__V1__SignedAction **out);
 
+/* ------------------------------------------------------------ rate.c */
+
+struct rates;
+
+/* The limit that this sender has reached with what it sent within the last hour, NULL: none. Nothing is counted. NULL too when the
+ * batch has failed. */
+const struct rules_rate *rate_reached(struct batch *b, const struct rules_decision *d, const struct party *sender);
+
+/* Counts what was taken. */
+void rate_taken(struct batch *b, const struct rules_decision *d, const struct party *sender);
+void rate_undo(struct batch *b); /* after a failure */
+void rate_free(struct rates *r); /* NULL is harmless */
+
+/* ------------------------------------------------------------ onward.c */
+
+/* Whether `who` may send `e` as far as the referral it continues is concerned. Nothing moves.
+ * Errors: LIAISON_FIELD (that one is not theirs), LIAISON_DENIED, those of rules_decide(); the batch's. */
+MUST_CHECK
+enum liaison_code onward_judge(struct batch *b, const struct party *who, const Liaison__V1__Envelope *e,
+                               struct onward *o);
+
+/* It was sent on to `to`: the permission for that is used up. */
+void onward_taken(struct onward *o, const struct party *to);
+
+/* ------------------------------------------------------------ again.c */
+
+/* Notes that it was judged in this batch, when it was taken: `d` lives as long as the batch. */
+void again_taken(struct batch *b, struct item *i, const struct rules_decision *d);
+
+/* True if the rules in force allow it; i->again says more. Nothing moves. False too when the batch has failed. */
+MUST_CHECK
+bool again_allowed(struct batch *b, struct item *i);
+
+/* The same before more of it is seen: what is not allowed any more is barred, with an entry, an alert to its sender, and its
+ * mail taken out; what was barred and is allowed again goes on. */
+bool again_settled(struct batch *b, struct item *i);
+
+/* It is erased: nothing waits for other rules any more. */
+void again_forgotten(struct batch *b, const struct item *i);
+
+/* Settles some of the barred ones, from number *from on, which is moved on. True: there may be more. */
+MUST_CHECK
+bool barred_look(struct batch *b, uint64_t *from);
+
+/* True while the rules or the day are others than when all that is barred was looked at last. */
+bool barred_due(struct core *c);
+
 /* ------------------------------------------------------------ index.c */
 
 enum { INDEX_KNOWN_BYTES = 5 + ID_BYTES, INDEX_INBOX_BYTES = 12 };
@@ -316,8 +415,9 @@ enum { INDEX_KNOWN_BYTES = 5 + ID_BYTES, INDEX_INBOX_BYTES = 12 };
 struct slice index_known_key(uint32_t from, struct slice id, uint8_t key[INDEX_KNOWN_BYTES]);
 struct slice index_inbox_key(uint32_t to, uint64_t number, uint8_t key[INDEX_INBOX_BYTES]);
 
-/* Both rows of a new referral. */
+/* The rows of a new referral; its recipient's once it may know of it. */
 void index_put(struct batch *b, const struct item *i);
+void index_show(struct batch *b, const struct item *i);
 
 /* The referral that (from, id) names, or NULL: there is none, or b->failed says more. A row that leads elsewhere is made again. */
 struct item *item_find(struct batch *b, const struct party *from, struct slice id);
@@ -447,6 +547,18 @@ handler cosign_call;                                        /* cosign.c */
 handler summarize_call;                                     /* summary.c */
 handler grant_call, ack_call;                               /* mail.c */
 
+/* ------------------------------------------------------------ take.c */
+
+/* Sends it on its way to its recipient: that it leaves the regime it was held under is an entry, and it waits in the mailbox. */
+void item_release(struct batch *b, struct item *i, const struct rules_decision *d, const uint8_t signer[32]);
+
+/* ------------------------------------------------------------ oblige.c */
+
+/* What it is bound to; lives in the batch's arena. NULL: memory is out. */
+Liaison__V1__Obligations *obligations_kept(struct batch *b, const struct item *i);
+
+/* ------------------------------------------------------------ card.c */
+
 /* A card of `i` as `reader` sees it; with `sections`, those that are granted and revealed. NULL: the batch has failed. */
 Liaison__V1__Card *card_of(struct batch *b, struct item *i, const struct party *reader,
                            bool sections);
@@ -516,10 +628,6 @@ const char *erased_text(struct arena *a, const struct item *i);
 /* Reads the answer clock. Errors: LIAISON_DAMAGED, LIAISON_IO, LIAISON_MEMORY. */
 MUST_CHECK
 enum liaison_code deadline_open(struct core *c);
-
-/* What the rules oblige to, in a new referral's row: times to answer and who is told. False: the batch has failed. */
-MUST_CHECK
-bool deadline_fill(struct batch *b, struct item *i, const struct rules_decision *d);
 
 /* It was submitted, or has moved: how long it is kept begins anew, and whoever has answered is not waited for. */
 void deadline_moved(struct batch *b, struct item *i);
@@ -695,6 +803,10 @@ bool keys_publish(struct batch *b, size_t *next);
 /* Some of the sealing certificates that have one: each that is not listed any more gets another that says so. */
 bool keys_withdraw(struct batch *b, struct keys_place *next);
 void keys_free(struct core *c);
+
+/* Numbers of all KEY entries about its certificates, 8 bytes each, rising, in the batch's arena. False: the batch has failed. */
+MUST_CHECK
+bool keys_of(struct batch *b, const struct party *owner, struct slice *out);
 
 /* ------------------------------------------------------------ rounds.c */
 

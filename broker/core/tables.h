@@ -21,6 +21,6 @@ enum table {
     T_GROUP,  /* table u8, number >> 8 u64 -> a wrapped key of 256 others' keys; and the key file's epoch: groups.c */
     T_DEADLINE, /* kind u8, time u64, number u64 -> nothing; and (0) -> Pause row: deadline.c */
     T_BARRED, /* number u64 -> nothing: referrals that the rules in force do not allow any more */
-    T_KEY,    /* party u32, use u8, SHA-256 of a certificate -> number u64 of the KEY entry that names it */
+    T_KEY,    /* party u32, use u8, SHA-256 of a certificate -> numbers u64 of the KEY entries that name it, rising */
     T__COUNT
 };

@@ -94,6 +94,13 @@ static bool leads_here(Liaison__V1__Event event)
     case LIAISON__V1__EVENT__EVENT_HISTORY:
     case LIAISON__V1__EVENT__EVENT_DELIVERY:
     case LIAISON__V1__EVENT__EVENT_ERASE:
+    case LIAISON__V1__EVENT__EVENT_APPROVE:
+    case LIAISON__V1__EVENT__EVENT_ACKNOWLEDGE:
+    case LIAISON__V1__EVENT__EVENT_PERMIT:
+    case LIAISON__V1__EVENT__EVENT_CROSSING:
+    case LIAISON__V1__EVENT__EVENT_BARRED:
+    case LIAISON__V1__EVENT__EVENT_UNBARRED:
+    case LIAISON__V1__EVENT__EVENT_ESCALATE:
         return true;
     default:
         return false;
@@ -105,18 +112,41 @@ static bool is_of(const char *name, const struct party *p)
     return p != NULL && strcmp(name, p->name) == 0;
 }
 
-/* Ids are their sender's choice: another agency's referral may have the same. What was denied leads nowhere. */
+/* What the broker did to it on its own, and tells its sender. */
+static bool tells_sender(Liaison__V1__Event event)
+{
+    return event == LIAISON__V1__EVENT__EVENT_ERASE ||
+           event == LIAISON__V1__EVENT__EVENT_BARRED ||
+           event == LIAISON__V1__EVENT__EVENT_UNBARRED;
+}
+
+static bool knows(struct batch *b, const struct item *i, const char *name)
+{
+    const struct party *p = party_find(b->core, name);
+
+    return p != NULL && item_knows(i, p);
+}
+
+/* A denied call leads nowhere; that a referral is barred is a denial of its own. */
+static bool took_effect(const Liaison__V1__LedgerEntry *e)
+{
+    return (e->verdict == LIAISON__V1__VERDICT__VERDICT_DENIED) ==
+           (e->event == LIAISON__V1__EVENT__EVENT_BARRED);
+}
+
+/* Ids are their sender's choice: another agency's referral may have the same. */
 static bool is_about(struct batch *b, const struct item *i,
                      const Liaison__V1__LedgerEntry *e)
 {
-    const struct party *from = party_numbered(b->core, i->row.from),
-                       *to = party_numbered(b->core, i->row.to);
+    const struct party *from = party_numbered(b->core, i->row.from);
 
-    return leads_here(e->event) && e->verdict == LIAISON__V1__VERDICT__VERDICT_DONE &&
+    return leads_here(e->event) && took_effect(e) &&
            slice_equal(binary_slice(e->referral_id), binary_slice(i->row.id)) &&
-           (is_of(e->agency, from) || is_of(e->counterpart, from)) &&
-           (is_of(e->agency, to) || is_of(e->counterpart, to) ||
-            e->event == LIAISON__V1__EVENT__EVENT_ERASE);
+           (e->event == LIAISON__V1__EVENT__EVENT_ESCALATE
+                ? knows(b, i, e->counterpart)
+                : (is_of(e->agency, from) && knows(b, i, e->counterpart)) ||
+                      (is_of(e->counterpart, from) &&
+                       (knows(b, i, e->agency) || tells_sender(e->event))));
 }
 
 static bool all_about(struct batch *b, const struct item *i, const struct trail *t)

@@ -115,6 +115,8 @@ static bool allow_place(int ruleset, const struct sandbox_place *place, uint64_t
 
     if (place->path == NULL)
         return true;
+    if (place->use == SANDBOX_READ)
+        return allow(ruleset, READ & known, place->path);
     if (!allow_beside(ruleset, rights, place->path))
         return false;
     if (place->use == SANDBOX_FOLDER && !allow(ruleset, rights, place->path))

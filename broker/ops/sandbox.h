@@ -10,6 +10,7 @@ enum sandbox_use {
     SANDBOX_FILE, /* read, also after another file was put in its place: its folder may be read */
     SANDBOX_FOLDER, /* read, with all that is in it, also after another folder was put in its place */
     SANDBOX_MAKE, /* made, read and written, and whatever stands beside it */
+    SANDBOX_READ, /* a folder, read with all that is in it, and nothing beside it */
 };
 
 struct sandbox_place {

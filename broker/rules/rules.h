@@ -100,9 +100,6 @@ uint64_t rules_span_ends(struct rules_span s, uint64_t from_unix_s);
 /* "14d", "2y", "30d or 1m", "": the largest unit that divides. `out` has room for 64. Returns out. */
 const char *rules_span_text(struct rules_span s, char out[64]);
 
-/* What rules_span_text() wrote. False: this is no such text. */
-bool rules_span_read(const char *text, struct rules_span *out);
-
 /* Days since 1970 of a moment, UTC. */
 static inline int32_t rules_day(uint64_t unix_s)
 {

@@ -1,7 +1,5 @@
 /* Lengths of time: hours and days are fixed, months and years follow the calendar. */
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "broker/rules/rules.h"
@@ -57,36 +55,4 @@ const char *rules_span_text(struct rules_span s, char out[64])
         snprintf(out + n, 64 - (size_t)n, "%s%u%c", n > 0 ? " or " : "",
                  years ? s.months / YEAR_MONTHS : s.months, years ? 'y' : 'm');
     return out;
-}
-
-bool rules_span_read(const char *text, struct rules_span *out)
-{
-    *out = (struct rules_span){0};
-    while (*text >= '1' && *text <= '9') {
-        char *end;
-        unsigned long long n = strtoull(text, &end, 10);
-
-        if (n > UINT32_MAX)
-            return false;
-        switch (*end) {
-        case 'h':
-            out->fixed_s = n * HOUR_S;
-            break;
-        case 'd':
-            out->fixed_s = n * DAY_S;
-            break;
-        case 'm':
-            out->months = (uint32_t)n;
-            break;
-        case 'y':
-            out->months = (uint32_t)(n * YEAR_MONTHS);
-            break;
-        default:
-            return false;
-        }
-        text = end + 1;
-        if (strncmp(text, " or ", 4) == 0)
-            text += 4;
-    }
-    return *text == '\0';
 }

@@ -301,6 +301,18 @@ static enum liaison_code check_list(const struct hearing *h)
     return check_unsigned(h);
 }
 
+/* An agency watches for keys in its own name, and reads nothing else of the log. */
+static enum liaison_code check_entries(const struct hearing *h)
+{
+    const Liaison__V1__EntryFilter *f = h->c->frame->entries;
+
+    if (h->peer->role == TLS_AGENCY && (f->event != LIAISON__V1__EVENT__EVENT_KEY ||
+                                        strcmp(f->agency, h->peer->name) != 0))
+        return deny(h, LIAISON_ROLE,
+                    "an agency reads the KEY entries of its own name and no others");
+    return check_unsigned(h);
+}
+
 enum {
     AGENCIES = 1 << TLS_AGENCY,
     APPROVERS = 1 << TLS_APPROVER,
@@ -330,7 +342,8 @@ static const struct body {
     [LIAISON__V1__FRAME__BODY_PROVE] = {JUDGE_CALLER, ALL, check_unsigned},
     [LIAISON__V1__FRAME__BODY_COSIGN] = {JUDGE_CALLER, AGENCIES | AUDITORS,
                                          check_unsigned},
-    [LIAISON__V1__FRAME__BODY_ENTRIES] = {JUDGE_CALLER, AUDITORS, check_unsigned},
+    [LIAISON__V1__FRAME__BODY_ENTRIES] = {JUDGE_CALLER, AGENCIES | AUDITORS,
+                                          check_entries},
     [LIAISON__V1__FRAME__BODY_SUMMARIZE] = {JUDGE_CALLER, AGENCIES | AUDITORS,
                                             check_unsigned},
     [LIAISON__V1__FRAME__BODY_HASHES] = {JUDGE_CALLER, AUDITORS, check_unsigned},

@@ -47,6 +47,8 @@ bool cli_profile(struct cli *c, int *status)
     enum liaison_code code = profile_read(dir, c->arena, &c->profile, why, sizeof why);
 
     if (code == LIAISON_OK)
+        code = profile_settle(&c->profile, why, sizeof why);
+    if (code == LIAISON_OK)
         code = profile_files(&c->profile, why, sizeof why);
     if (code != LIAISON_OK)
         *status = cli_fail(code, "%s", why);

@@ -24,6 +24,8 @@ enum option {
     OPT_NETWORK,
     OPT_AGENCY,
     OPT_AUDITOR,
+    OPT_SIGN_KEY,
+    OPT_SEAL_KEY,
     OPT_APPROVER,
     OPT_INSTALL,
     OPT_TO,
@@ -41,6 +43,8 @@ enum option {
     OPT_LANGUAGE,
     OPT_EXPORT,
     OPT_EXEC,
+    OPT_ONCE,
+    OPT_EVERY,
     OPT_OUTBOX,
     OPT_LISTEN,
     OPT_RECEIPT,
@@ -320,6 +324,7 @@ int cmd_history(struct cli *c, int argc, char **argv);
 int cmd_directory(struct cli *c, int argc, char **argv);
 int cmd_watch(struct cli *c, int argc, char **argv);
 int cmd_outbox(struct cli *c, int argc, char **argv);
+int cmd_cert(struct cli *c, int argc, char **argv);
 int cmd_tunnel(struct cli *c, int argc, char **argv);
 int cmd_receipt(struct cli *c, int argc, char **argv);
 int cmd_witness(struct cli *c, int argc, char **argv);

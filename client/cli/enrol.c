@@ -68,6 +68,8 @@ static int begin(struct cli *c, const char *dir)
         .officer = c->opt[OPT_OFFICER],
         .purpose = c->opt[OPT_PURPOSE],
         .basis = c->opt[OPT_BASIS],
+        .sign_key = c->opt[OPT_SIGN_KEY],
+        .seal_key = c->opt[OPT_SEAL_KEY],
     };
     if (c->profile.network == NULL || c->profile.broker == NULL ||
         (c->profile.agency == NULL) == (c->profile.auditor == NULL) ||

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "client/cli/cli.h"
+#include "client/cli/expiry.h"
 #include "client/lib/link.h"
 
 static const struct command COMMANDS[] = {
@@ -14,7 +15,7 @@ static const struct command COMMANDS[] = {
      "  liaison enrol --install sign.crt seal.crt ca.crt crl.pem\n"
      "  liaison enrol --policy log.policy",
      BIT(OPT_NETWORK) | BIT(OPT_AGENCY) | BIT(OPT_AUDITOR) | BIT(OPT_INSTALL) |
-         BIT(OPT_POLICY) | BIT(OPT_APPROVER),
+         BIT(OPT_POLICY) | BIT(OPT_APPROVER) | BIT(OPT_SIGN_KEY) | BIT(OPT_SEAL_KEY),
      0, 4, cmd_enrol},
     {"new", "CATEGORY", "print a filled-in referral to start from",
      "liaison new release-handover --to fr/lyon/probation > referral.json", BIT(OPT_TO),
@@ -78,6 +79,13 @@ static const struct command COMMANDS[] = {
      "liaison directory --kind ngo --area fr/lyon --language ar",
      BIT(OPT_KIND) | BIT(OPT_AREA) | BIT(OPT_SKILL) | BIT(OPT_LANGUAGE), 0, 1,
      cmd_directory},
+    {"cert", "[show|renew|rotate|install|prune|watch|known] [seal|PATH|SHA256...]",
+     "show our certificates, renew them, and see whose keys bear our name",
+     "liaison cert show\n"
+     "  liaison cert renew; liaison cert rotate seal\n"
+     "  liaison cert install sign.crt seal.crt\n"
+     "  liaison cert watch --once",
+     BIT(OPT_ONCE) | BIT(OPT_EVERY), 1, 65, cmd_cert},
     {"receipt", "[show|verify|get] PATH|SEQ...",
      "verify receipts without the broker, show them, or get those that have not come",
      "liaison receipt verify one.receipt --policy log.policy --referral one.ref\n"
@@ -170,44 +178,6 @@ static bool arguments_fit(const struct cli *c, const struct command *cmd, int ar
     return false;
 }
 
-/* Days left from which on a certificate's end is said, and how; the first row that fits. */
-static const struct notice {
-    uint32_t days;
-    const char *what;
-} NOTICES[] = {
-    {1, "renew it now: without it nobody here can log in"},
-    {7, "renew it this week"},
-    {14, "ask the registrar for a new one"},
-    {30, "plan to renew it"},
-};
-
-/* The broker said how long our certificate lasts. People are told on stderr; programs that ask for JSON read no
- * prose. */
-static void mind_certificate(struct cli *c)
-{
-    const uint8_t *bytes;
-    size_t len;
-
-    if (c->lib == NULL || c->opt[OPT_JSON] != NULL ||
-        liaison_welcome(c->lib, &bytes, &len) != LIAISON_OK)
-        return;
-    const Liaison__V1__Frame *f =
-        cli_decode(c, &liaison__v1__frame__descriptor, slice(bytes, len));
-
-    if (f == NULL || f->body_case != LIAISON__V1__FRAME__BODY_WELCOME)
-        return;
-    uint32_t days = f->welcome->certificate_days;
-
-    for (size_t i = 0; i < sizeof NOTICES / sizeof *NOTICES; i++)
-        if (days <= NOTICES[i].days) {
-            fprintf(stderr,
-                    "liaison: warning: the signing certificate ends in %s%u day%s; %s\n",
-                    days == 0 ? "less than " : "", days == 0 ? 1 : days,
-                    days <= 1 ? "" : "s", NOTICES[i].what);
-            return;
-        }
-}
-
 static int run(struct cli *c, int argc, char **argv)
 {
     if (options_read(c, &argc, argv, allowed_anywhere()) != LIAISON_OK)
@@ -260,7 +230,7 @@ int main(int argc, char *argv[])
         return cli_no_memory();
     int status = run(&c, argc - 1, argv + 1);
 
-    mind_certificate(&c);
+    expiry_mind(&c);
     liaison_free(c.lib);
     arena_free(c.arena);
     if ((fflush(stdout) != 0 || ferror(stdout)) && status == 0)

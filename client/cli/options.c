@@ -24,6 +24,9 @@ static const struct {
     [OPT_NETWORK] = {"network", "NAME", "the network, as its registrar names it"},
     [OPT_AGENCY] = {"agency", "NAME", "the agency this profile is for"},
     [OPT_AUDITOR] = {"auditor", "NAME", "the auditor this profile is for"},
+    [OPT_SIGN_KEY] = {"sign-key", "URI",
+                      "the signing key is in a token: pkcs11:token=...;object=..."},
+    [OPT_SEAL_KEY] = {"seal-key", "URI", "the same for the sealing key"},
     [OPT_APPROVER] = {"approver", "ROLE",
                       "this profile is for an approver of the agency"},
     [OPT_INSTALL] =
@@ -53,6 +56,8 @@ static const struct {
                     "write the signed pieces into a new folder, to check with openssl"},
     [OPT_EXEC] = {"exec", "COMMAND",
                   "run this for each item, with the item as JSON on its standard input"},
+    [OPT_ONCE] = {"once", NULL, "look once and end"},
+    [OPT_EVERY] = {"every", "SECONDS", "how long to wait between two looks (600)"},
     [OPT_OUTBOX] = {"outbox", NULL,
                     "keep the signed bytes in the profile until the broker has answered"},
     [OPT_LISTEN] = {"listen", "PATH", "the UNIX socket to make"},

@@ -41,21 +41,46 @@ static X509_REQ *make_request(EVP_PKEY *key, const char *member)
     return req;
 }
 
-static bool write_pair(EVP_PKEY *key, X509_REQ *req, const char *key_path,
-                       const char *csr_path)
+static bool write_key(EVP_PKEY *key, const char *path)
 {
-    FILE *k = create(key_path, 0600), *r = k != NULL ? create(csr_path, 0644) : NULL;
-    bool ok = r != NULL &&
-              PEM_write_PKCS8PrivateKey(k, key, NULL, NULL, 0, NULL, NULL) == 1 &&
-              PEM_write_X509_REQ(r, req) == 1 && fflush(k) == 0 && fsync(fileno(k)) == 0;
+    FILE *f = create(path, 0600);
+    bool ok = f != NULL &&
+              PEM_write_PKCS8PrivateKey(f, key, NULL, NULL, 0, NULL, NULL) == 1 &&
+              fflush(f) == 0 && fsync(fileno(f)) == 0;
     int reason = errno;
 
-    if (k != NULL && fclose(k) != 0)
-        ok = false;
-    if (r != NULL && fclose(r) != 0)
-        ok = false;
+    if (f != NULL && fclose(f) != 0)
+        return false;
     errno = reason;
     return ok;
+}
+
+static bool write_request(X509_REQ *req, const char *path)
+{
+    FILE *f = create(path, 0644);
+    bool ok = f != NULL && PEM_write_X509_REQ(f, req) == 1;
+    int reason = errno;
+
+    if (f != NULL && fclose(f) != 0)
+        return false;
+    errno = reason;
+    return ok;
+}
+
+/* A fresh key, or the one that is in a token already. */
+static EVP_PKEY *get_key(const char *where, int *status)
+{
+    bool in_token = tls_key_in_token(where);
+    char why[1024] = "";
+    EVP_PKEY *key = in_token ? NULL : EVP_EC_gen("P-256");
+    enum liaison_code code =
+        in_token ? tls_load_key(where, &key, why, sizeof why) : LIAISON_OK;
+
+    if (code != LIAISON_OK)
+        *status = cli_fail(code, "%s", why);
+    else if (key == NULL)
+        *status = cli_fail(LIAISON_INTERNAL, "libcrypto could not make a key");
+    return key;
 }
 
 const char *pair_member(struct cli *c)
@@ -69,18 +94,22 @@ const char *pair_member(struct cli *c)
 
 bool pair_make(struct cli *c, const char *key_name, const char *csr_name, int *status)
 {
-    const char *key_path = profile_path(&c->profile, key_name, c->arena);
+    const char *where = profile_key(&c->profile, key_name, c->arena);
     const char *csr_path = profile_path(&c->profile, csr_name, c->arena);
-    EVP_PKEY *key = EVP_EC_gen("P-256");
+    EVP_PKEY *key = where != NULL ? get_key(where, status) : NULL;
     X509_REQ *req = key != NULL ? make_request(key, pair_member(c)) : NULL;
     bool ok = false;
 
-    if (req == NULL || key_path == NULL || csr_path == NULL)
-        *status = cli_fail(LIAISON_INTERNAL, "libcrypto could not make a key");
-    else if (!write_pair(key, req, key_path, csr_path))
-        *status = cli_fail(LIAISON_FILE, "%s: %s", key_path, strerror(errno));
+    if (where == NULL || csr_path == NULL)
+        *status = cli_no_memory();
+    else if (key != NULL && req == NULL)
+        *status = cli_fail(LIAISON_INTERNAL, "libcrypto could not make a request");
+    else if (key != NULL && !tls_key_in_token(where) && !write_key(key, where))
+        *status = cli_fail(LIAISON_FILE, "%s: %s", where, strerror(errno));
+    else if (key != NULL && !write_request(req, csr_path))
+        *status = cli_fail(LIAISON_FILE, "%s: %s", csr_path, strerror(errno));
     else
-        ok = true;
+        ok = key != NULL;
     X509_REQ_free(req);
     EVP_PKEY_free(key);
     return ok;
@@ -113,7 +142,7 @@ static bool is_ours(const struct profile *p, const struct tls_identity *who)
 bool pair_holds(struct cli *c, const struct tls_trust *trust, const struct pair_trial *t,
                 int *status)
 {
-    const char *key_path = profile_path(&c->profile, t->key_name, c->arena);
+    const char *key_path = profile_key(&c->profile, t->key_name, c->arena);
     struct tls_identity who = {0};
     EVP_PKEY *key = NULL;
     uint8_t *der = NULL;

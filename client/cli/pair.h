@@ -6,7 +6,8 @@
 /* As the registrar knows the member: "fr/lyon/prison", "fr/lyon/prison/approver/director". */
 const char *pair_member(struct cli *c);
 
-/* Makes a fresh key (0600) and a request, neither of which may be there. On false the reason was said. */
+/* Makes a fresh key (0600) and a request, neither of which may be there; of a key in a token (profile_key) the request alone.
+ * On false the reason was said. */
 MUST_CHECK
 bool pair_make(struct cli *c, const char *key_name, const char *csr_name, int *status);
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "proto/id.h"
+#include "proto/tls.h"
 
 /* Keys of profile.json, and where they go. */
 static const struct key {
@@ -33,6 +34,10 @@ static const struct key {
      "one word: lower-case letters, digits and '-'"},
     {"basis", offsetof(struct profile, basis), id_word,
      "one word: lower-case letters, digits and '-'"},
+    {"sign_key", offsetof(struct profile, sign_key), tls_key_in_token,
+     "a URI \"pkcs11:...\" of a key in a token"},
+    {"seal_key", offsetof(struct profile, seal_key), tls_key_in_token,
+     "a URI \"pkcs11:...\" of a key in a token"},
 };
 
 enum { N_KEYS = sizeof KEYS / sizeof *KEYS };
@@ -100,6 +105,27 @@ const char *profile_dir(const char *chosen, struct arena *a)
 const char *profile_path(const struct profile *p, const char *file, struct arena *a)
 {
     return join(p->dir, file, a);
+}
+
+/* The URI of the key that would stand in this file; NULL: it stands there. */
+static const char *uri_of(const struct profile *p, const char *file)
+{
+    return strcmp(file, "sign.key") == 0   ? p->sign_key
+           : strcmp(file, "seal.key") == 0 ? p->seal_key
+                                           : NULL;
+}
+
+const char *profile_key(const struct profile *p, const char *file, struct arena *a)
+{
+    const char *uri = uri_of(p, file);
+
+    return uri != NULL ? uri : join(p->dir, file, a);
+}
+
+/* Does this profile use the file? */
+static bool uses(const struct profile *p, const struct file *f)
+{
+    return !(f->seals_only && !profile_seals(p)) && uri_of(p, f->name) == NULL;
 }
 
 static enum liaison_code read_key(struct json_doc *d, const char *name,
@@ -197,7 +223,7 @@ enum liaison_code profile_files(const struct profile *p, char *why, size_t why_l
         struct stat st;
         char path[4096];
 
-        if (f->begins || (f->seals_only && !profile_seals(p)))
+        if (f->begins || !uses(p, f))
             continue;
         snprintf(path, sizeof path, "%s/%s", p->dir, f->name);
         if (stat(path, &st) != 0 || access(path, R_OK) != 0) {
@@ -238,7 +264,7 @@ bool profile_setting(const struct profile *p, size_t *i, struct arena *a,
             const struct file *f = &FILES[*i - N_KEYS];
 
             *key = f->setting;
-            *value = f->seals_only && !profile_seals(p) ? NULL : join(p->dir, f->name, a);
+            *value = uses(p, f) ? join(p->dir, f->name, a) : NULL;
         } else {
             const struct log_file *f = &LOG_FILES[*i - N_KEYS - N_FILES];
 

@@ -286,7 +286,7 @@ def fields(b):
     while at < len(b):
         tag, at = varint(b, at)
         number, wire = tag >> 3, tag & 7
-        want(number >= last and (number > last or number in repeated) and 1 <= number <= 33 and wire in (0, 2),
+        want(number >= last and (number > last or number in repeated) and 1 <= number <= 36 and wire in (0, 2),
              'fields that are not strict')
         value, at = varint(b, at)
         if wire == 2:

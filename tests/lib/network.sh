@@ -115,7 +115,7 @@ network_port() {
     local at
     NETWORK_ADDRESS=127.0.0.1:$1
     for at in "$NETWORK_DIR"/profiles/*/profile.json; do
-        sed -i "s/\"broker\":\"[^\"]*\"/\"broker\":\"$NETWORK_ADDRESS\"/" "$at" || return 1
+        sed -i "s/\"broker\": *\"[^\"]*\"/\"broker\":\"$NETWORK_ADDRESS\"/" "$at" || return 1
     done
 }
 

@@ -140,6 +140,23 @@ static void a_link_is_followed_to_where_it_leads(void **state)
     in_a_child(replaced, state);
 }
 
+static int folder(const struct rig *r)
+{
+    const struct sandbox_place places[] = {{SANDBOX_READ, r->in}};
+
+    if (sandbox_files(places, 1) == 0)
+        return -1;
+    return !opens(r->file, O_RDONLY) || opens(r->file, O_RDWR) ||
+                   opens(r->other, O_RDONLY) || opens(r->folder, O_RDONLY)
+               ? 1
+               : 0;
+}
+
+static void a_folder_is_read_and_nothing_beside_it(void **state)
+{
+    in_a_child(folder, state);
+}
+
 static int layers(const struct rig *r)
 {
     const struct sandbox_place make[] = {{SANDBOX_MAKE, r->file},
@@ -241,6 +258,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(only_named_places_can_be_read),
         TEST(a_link_is_followed_to_where_it_leads),
+        TEST(a_folder_is_read_and_nothing_beside_it),
         TEST(a_second_layer_takes_more_away),
         TEST(only_a_brokers_calls_can_be_made),
         TEST(threads_that_run_already_are_confined_too),
