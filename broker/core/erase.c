@@ -190,6 +190,8 @@ static void clear_mailboxes(struct batch *b, struct item *const *items, size_t n
         clear_mailbox(b, &looked, items[i]->row.to, items[i]);
         for (size_t t = 0; t < items[i]->row.n_told; t++)
             clear_mailbox(b, &looked, items[i]->row.told[t], items[i]);
+        for (size_t t = 0; t < items[i]->row.n_former; t++)
+            clear_mailbox(b, &looked, items[i]->row.former[t], items[i]);
     }
     map_free(looked);
 }

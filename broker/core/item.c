@@ -67,8 +67,9 @@ static bool row_whole(const struct core *c, const Liaison__Rows__V1__Referral *r
 {
     return party_numbered(c, r->from) != NULL && party_numbered(c, r->to) != NULL &&
            party_numbered(c, r->responsible) != NULL &&
-           all_known(c, r->told, r->n_told) && r->id.len == ID_BYTES &&
-           r->digest.len == HASH_BYTES && r->signer.len == HASH_BYTES &&
+           all_known(c, r->told, r->n_told) && all_known(c, r->former, r->n_former) &&
+           r->id.len == ID_BYTES && r->digest.len == HASH_BYTES &&
+           r->signer.len == HASH_BYTES &&
            r->wrapped.len == (r->erased_seq == 0 ? VAULT_WRAPPED_BYTES : 0) &&
            item_trail_whole(r);
 }
@@ -168,6 +169,16 @@ void item_leave(struct batch *b, const struct item *i)
 
 void item_readdress(struct batch *b, struct item *i, const struct party *to)
 {
+    uint32_t *former = arena_alloc(b->arena, (i->row.n_former + 1) * sizeof *former);
+
+    if (former == NULL) {
+        batch_fail(b, LIAISON_MEMORY);
+        return;
+    }
+    if (i->row.n_former > 0)
+        memcpy(former, i->row.former, i->row.n_former * sizeof *former);
+    former[i->row.n_former++] = i->row.to;
+    i->row.former = former;
     item_leave(b, i);
     index_hide(b, i);
     i->row.to = to->number;

@@ -646,7 +646,8 @@ void deadline_delivered(struct batch *b, struct item *i);
 /* Nobody waits for an answer, or to erase it, any more. */
 void deadline_drop(struct batch *b, struct item *i);
 
-/* When the recipient has to have answered, and when it is erased unless it moves, by ledger time; 0: no such time. */
+/* When the recipient has to have answered, and when it is erased unless it moves (the end of a day, UTC), by ledger time; 0: no
+ * such time. */
 uint64_t deadline_answer_by_ms(const struct batch *b, const struct item *i);
 uint64_t deadline_keep_until_ms(const Liaison__Rows__V1__Referral *row);
 

@@ -29,8 +29,7 @@ bool succession_reads(const struct batch *b, const struct item *i,
     return false;
 }
 
-static void flag(struct batch *b, struct item *i, struct party *to,
-                 const struct rules_agency *heir)
+static void flag(struct batch *b, struct item *i, const struct rules_agency *heir)
 {
     struct party *self = broker_party(b), *from = party_numbered(b->core, i->row.from);
     struct recorded made;
@@ -44,7 +43,7 @@ static void flag(struct batch *b, struct item *i, struct party *to,
     item_flag(i, LIAISON__V1__FLAG__FLAG_RESEAL_NEEDED, true);
     mail_drop(b, i);
     deadline_answered(b, i); /* the time to answer begins anew, with the next delivery */
-    if (self != NULL && record(b, &f, self, to, i, false, &made))
+    if (self != NULL && record(b, &f, self, from, i, false, &made))
         mail_alert(b, from, i, LIAISON__V1__FLAG__FLAG_RESEAL_NEEDED, made.seq);
 }
 
@@ -57,7 +56,7 @@ bool succession_flag(struct batch *b, struct item *i)
         referral_finished((Liaison__V1__State)i->row.state))
         return false;
     if (!item_has(i, LIAISON__V1__FLAG__FLAG_RESEAL_NEEDED))
-        flag(b, i, to, heir);
+        flag(b, i, heir);
     return b->failed == LIAISON_OK;
 }
 
