@@ -46,17 +46,24 @@ static int by_number(const void *x, const void *y)
 
 static struct words intern_all(struct build *b, const struct rules_words *from)
 {
+    enum { FEW = 16 };
     struct words w = {.any = from->any};
 
     if (from->n == 0)
         return w;
     w.list = build_take(b, b->r->arena, from->n, sizeof(struct word *));
-    for (size_t i = 0; i < from->n && b->code == LIAISON_OK; i++)
-        w.list[i] = intern(b, from->list[i]);
-    if (b->code != LIAISON_OK)
-        return w;
-    w.n = from->n;
-    qsort(w.list, w.n, sizeof(struct word *), by_number);
+    for (; w.n < from->n && b->code == LIAISON_OK; w.n++) {
+        struct word *word = intern(b, from->list[w.n]);
+        size_t at = w.n;
+
+        if (word == NULL)
+            return w;
+        for (; from->n <= FEW && at > 0 && w.list[at - 1]->number > word->number; at--)
+            w.list[at] = w.list[at - 1];
+        w.list[at] = word;
+    }
+    if (w.n > FEW)
+        qsort(w.list, w.n, sizeof(struct word *), by_number);
     return w;
 }
 
