@@ -122,9 +122,9 @@ typedef bool rules_visit(void *arg, const struct rules_question *q);
 
 /* Asks for every combination of the open facts (bit 1 << RULES_FACT_X in `open`; what `q` holds of those is not looked
  * at) that any of the sets tells apart: of values that all rules treat alike, one stands for all. A word that no rule
- * names is one of them ("another"). Values that were not said are none. All other facts are q's. So what holds for every
- * question visited holds for every question there is; but decision.crossing is told apart only where a rule asks for it.
- * *visited (may be NULL) is how many there were. Errors: LIAISON_LIMIT (more than `most`; none was visited),
+ * names is one of them ("another"). Values that were not said are none. All other facts are q's. So what holds for
+ * every question visited holds for every question there is; but decision.crossing is told apart only where a rule asks
+ * for it. *visited (may be NULL) is how many there were. Errors: LIAISON_LIMIT (more than `most`; none was visited),
  * LIAISON_CLOSED (visit said so), LIAISON_MEMORY. */
 MUST_CHECK
 enum liaison_code rules_each(const struct rules *const *sets, size_t n_sets, const struct rules_question *q,
@@ -156,8 +156,8 @@ enum rules_condition {
  * if an agency of q is not declared, or is merged. */
 unsigned rules_misses(const struct rules *r, const struct rules_question *q, size_t i);
 
-/* Numbers of the allows that miss fewest conditions of q, all as many, in order; at most `room`, and none that miss more
- * than `most`. Returns how many. */
+/* Numbers of the allows that miss fewest conditions of q, all as many, in order; at most `room`, and none that miss
+ * more than `most`. Returns how many. */
 size_t rules_nearest(const struct rules *r, const struct rules_question *q, unsigned most, size_t *out,
                      size_t room);
 
