@@ -27,9 +27,10 @@ static size_t statement_length(const struct piece *p, size_t left)
     return n < left && p[n].sort == PIECE_COMMENT && !p[n].first_in_line ? n + 1 : n;
 }
 
-enum { AGENCY_LINE = 7 };
+enum { AGENCY_LINE = 7, TEST_LINE = 8 };
 
-/* Words that begin a clause, with the line that it stands in when a rule takes several; of agencies it is all one. */
+/* Words that begin a clause, with the line that it stands in when a rule takes several; of agencies and tests it is
+ * all one. */
 static const struct clause_line {
     const char *word;
     unsigned line;
@@ -53,6 +54,19 @@ static const struct clause_line {
     {"languages", AGENCY_LINE},
     {"capacity", AGENCY_LINE},
     {"merged", AGENCY_LINE},
+    {"purpose", TEST_LINE},
+    {"basis", TEST_LINE},
+    {"minor", TEST_LINE},
+    {"adult", TEST_LINE},
+    {"handling", TEST_LINE},
+    {"regime", TEST_LINE},
+    {"informed", TEST_LINE},
+    {"urgency", TEST_LINE},
+    {"subject", TEST_LINE},
+    {"sections", TEST_LINE},
+    {"size", TEST_LINE},
+    {"on", TEST_LINE},
+    {"expect", TEST_LINE},
 };
 
 static bool is_rule(const struct statement *s)
@@ -61,15 +75,24 @@ static bool is_rule(const struct statement *s)
            !(s->n > 1 && piece_is(&s->list[1], "certificate"));
 }
 
+/* Where the clauses of a statement go: 0 for a rule, whose clauses say it themselves. */
+static unsigned clauses_line(const struct statement *s)
+{
+    return piece_is(s->list, "agency") ? AGENCY_LINE
+           : piece_is(s->list, "test") ? TEST_LINE
+                                       : 0;
+}
+
 /* The clause that begins with piece i, if it is outside of braces; NULL: none begins there. */
 static const struct clause_line *clause_line(const struct statement *s, size_t i)
 {
-    bool agency = piece_is(s->list, "agency");
+    unsigned line = clauses_line(s);
 
-    if ((!agency && !is_rule(s)) || piece_is(&s->list[i - 1], "answer"))
+    if ((line == 0 && !is_rule(s)) || piece_is(&s->list[i - 1], "answer") ||
+        piece_is(&s->list[i - 1], "expect"))
         return NULL;
     for (size_t k = 0; k < sizeof CLAUSE_LINES / sizeof *CLAUSE_LINES; k++)
-        if ((CLAUSE_LINES[k].line == AGENCY_LINE) == agency &&
+        if ((CLAUSE_LINES[k].line < AGENCY_LINE ? 0 : CLAUSE_LINES[k].line) == line &&
             piece_is(&s->list[i], CLAUSE_LINES[k].word))
             return &CLAUSE_LINES[k];
     return NULL;
@@ -204,7 +227,7 @@ static void write_statement(struct page *g, const struct statement *s,
                        .s = s,
                        .columns = columns,
                        .broken = !fits(s),
-                       .line = piece_is(s->list, "agency") ? AGENCY_LINE : 0};
+                       .line = clauses_line(s)};
 
     for (size_t i = 0; i < s->n && !g->failed; i++) {
         const struct piece *p = &s->list[i];

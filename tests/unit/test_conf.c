@@ -474,6 +474,23 @@ static void the_template_passes_its_own_check(void **state)
     assert_int_equal(code, LIAISON_OK);
 }
 
+static void the_template_is_laid_out_as_fmt_would(void **state)
+{
+    struct arena *a = arena_new();
+    char *text = NULL;
+    struct slice out;
+    size_t len;
+    FILE *f = open_memstream(&text, &len);
+
+    (void)state;
+    conf_print_template(f);
+    fclose(f);
+    assert_true(layout(slice(text, len), a, &out));
+    assert_true(slice_equal(out, slice(text, len)));
+    free(text);
+    arena_free(a);
+}
+
 static void help_names_every_setting(void **state)
 {
     char *text = NULL, line[64];
@@ -647,6 +664,7 @@ int main(void)
         cmocka_unit_test(every_file_is_laid_out_as_written_beside_it),
         cmocka_unit_test(fmt_writes_only_what_it_could_read_and_keeps_who_may_read_it),
         cmocka_unit_test(the_template_passes_its_own_check),
+        cmocka_unit_test(the_template_is_laid_out_as_fmt_would),
         cmocka_unit_test(help_names_every_setting),
         cmocka_unit_test(the_demonstration_passes),
         cmocka_unit_test(a_file_past_the_limit_is_refused),
