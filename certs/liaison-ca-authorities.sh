@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2015,SC2034,SC2086,SC2154 # its variables are those of liaison-ca; words hold no blanks
 # The authorities of a network: roots and issuing CAs, their generations, lists and bundles. Sourced by liaison-ca.
 #
 # A key is followed by another one, not replaced: `fr` by `fr.2`, `root` by `root.2`. Each is a folder of its own, and nothing

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2015,SC2034,SC2086,SC2154 # its variables are those of liaison-ca; words hold no blanks
 # The registry: what was issued to whom, what was revoked, what ends soon, what is published. Sourced by liaison-ca.
 
 # One line per certificate of the given authorities, oldest first, fields between tabs, "-" for what is not known:

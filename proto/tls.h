@@ -54,6 +54,9 @@ int64_t tls_trust_crl_ends(const struct tls_trust *t);
 /* The CRLs as DER, in the order of the file. Borrows: lives as long as t. Returns how many there are. */
 size_t tls_trust_crls(const struct tls_trust *t, const struct slice **out);
 
+/* How many bytes they are, one behind the other, and the SHA-256 of that. */
+size_t tls_trust_lists(const struct tls_trust *t, uint8_t sha256[32]);
+
 /* SHA-256 of the CRL file's bytes. */
 void tls_trust_crl_sha256(const struct tls_trust *t, uint8_t out[32]);
 

@@ -844,6 +844,10 @@ enum liaison_code rounds_run(struct core *c, struct arena *arena, bool *more);
 MUST_CHECK
 bool agencies_fill(struct batch *b, const Liaison__V1__Directory *d, size_t rows, Liaison__V1__Agencies *page);
 
+/* Part of the revocation lists, from byte `from` on. False: the batch has failed. */
+MUST_CHECK
+bool agencies_lists(struct batch *b, uint64_t from, Liaison__V1__Agencies *page);
+
 /* ------------------------------------------------------------ tend.c */
 
 /* Every few seconds: frees what dead readers of the store held, and says who holds too much. */
