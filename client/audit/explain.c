@@ -5,7 +5,7 @@
 
 #include "client/audit/trail.h"
 
-enum { RULES_MAX = 24 }; /* that one decision names */
+enum { RULES_MAX = 128 }; /* that one decision names */
 
 struct explaining {
     struct trail *trail;
