@@ -129,6 +129,20 @@ MUST_CHECK
 enum liaison_code rules_each(const struct rules *const *sets, size_t n_sets, const struct rules_question *q,
                              unsigned open, size_t most, rules_visit *visit, void *arg, size_t *visited);
 
+/* Values that all the sets treat alike: of words either those of a list, or all but those of a list; of numbers a bit each. */
+struct rules_values {
+    struct rules_names words;
+    bool all_but;
+    uint32_t numbers; /* bit n: the enum's value n */
+};
+
+/* The same, and with each question goes what it stands for: of every open fact all the values that are alike. */
+typedef bool rules_visit_alike(void *arg, const struct rules_question *q,
+                               const struct rules_values alike[RULES_FACT__COUNT]);
+MUST_CHECK
+enum liaison_code rules_each_alike(const struct rules *const *sets, size_t n_sets, const struct rules_question *q,
+                                   unsigned open, size_t most, rules_visit_alike *visit, void *arg, size_t *visited);
+
 /* ------------------------------------------------------------ what keeps a rule from matching */
 
 /* What a rule asks of a question before it matches; a bit each. */
