@@ -105,7 +105,7 @@ deps: ; @tests/deps $(DEBS)
 testdeps: ; @tests/deps $(DEBS) $(TESTDEBS)
 install: all
 	install -D -t $(DESTDIR)$(prefix)/bin $(PROGS) certs/liaison-ca
-	install -D -m644 -t $(DESTDIR)$(prefix)/share/liaison certs/liaison-ca.cnf
+	install -D -m644 -t $(DESTDIR)$(prefix)/share/liaison certs/liaison-ca.cnf certs/liaison-ca-authorities.sh certs/liaison-ca-registry.sh
 	install -D -m644 -t $(DESTDIR)$(prefix)/include client/lib/liaison.h $(OUT)/liaison-codes.h
 	install -D -m644 -t $(DESTDIR)$(libdir) $(OUT)/libliaison.a $(OUT)/libliaison.so.1
 	ln -sf libliaison.so.1 $(DESTDIR)$(libdir)/libliaison.so

@@ -32,7 +32,7 @@ struct tls_identity {
 /* Roots, issuing certificates and CRLs, read once and never changed: safe to share between threads. */
 struct tls_trust;
 
-/* Reads trust: `ca_file` (PEM: root and issuing certificates), `crl_file` (PEM: one CRL per CA).
+/* Reads trust: `ca_file` (PEM: roots and issuing certificates), `crl_file` (PEM: one CRL per CA; lists of other CAs are ignored).
  *
  * After LIAISON_OK *out holds one reference. On error `why` is a sentence with file and reason.
  * Errors: LIAISON_FILE, LIAISON_CRL (none for a CA, or expired at `now_unix`), LIAISON_CERTIFICATE, LIAISON_MEMORY. */

@@ -85,6 +85,16 @@ static struct tls_authority *signer_of(const struct tls_trust *t, X509_CRL *crl)
     return NULL;
 }
 
+/* Is there a CA of this name, whoever signed? */
+static bool is_known(const struct tls_trust *t, const X509_NAME *name)
+{
+    for (size_t i = 0; i < t->authority_count; i++)
+        if (X509_NAME_cmp(X509_get_subject_name(t->authorities[i].certificate), name) ==
+            0)
+            return true;
+    return false;
+}
+
 /* An issuing distribution point or a delta indicator would make it a list of only some certificates. */
 static bool is_partial(const X509_CRL *crl)
 {
@@ -114,7 +124,8 @@ static enum liaison_code judge_crl(struct loading *l, X509_CRL *crl, char *why,
     subject_text(X509_CRL_get_issuer(crl), name);
     if (signer == NULL)
         return tls_say(LIAISON_CRL, why, why_len,
-                       "%s: no CA of this network signed the revocation list of %s",
+                       "%s: %s is a CA of this network, and did not sign this "
+                       "revocation list of its name",
                        l->path, name);
     if (signer->crl !=
         NULL) /* which one is newer is not for the order of a file to say */
@@ -144,6 +155,13 @@ static enum liaison_code add_crl(void *arg, const char *label, struct slice der,
         OPENSSL_free((void *)(uintptr_t)der.p);
         return tls_say(LIAISON_CRL, why, why_len,
                        "%s: holds a %s that is no good revocation list", l->path, label);
+    }
+    /* A list of a CA that is not in the trust file yet, or no more: whom it speaks of is refused anyway. So lists may be given out
+     * before and after a rotation, and no member must replace two files in one moment. */
+    if (!is_known(t, X509_CRL_get_issuer(crl))) {
+        X509_CRL_free(crl);
+        OPENSSL_free((void *)(uintptr_t)der.p);
+        return LIAISON_OK;
     }
     t->crls[t->crl_count++] = der; /* it owns der */
     enum liaison_code code = judge_crl(l, crl, why, why_len);

@@ -5,95 +5,104 @@
 #include "broker/conf/grammar.h"
 #include "broker/conf/settings.h"
 
-struct keyword {
-    const char *word;
-    int token;
-};
-
-/* Words that begin a statement. Settings begin one too. */
+/* Words that begin a statement, in order of bytes. Settings begin one too. */
 static const struct keyword FIRST[] = {
-    {"network", NETWORK}, {"keep", KEEP},       {"agency", AGENCY},
-    {"group", GROUP},     {"auditor", AUDITOR}, {"allow", ALLOW},
-    {"deny", DENY},       {"include", INCLUDE}, {"test", TEST},
+    {"agency", AGENCY}, {"allow", ALLOW},     {"auditor", AUDITOR},
+    {"deny", DENY},     {"group", GROUP},     {"include", INCLUDE},
+    {"keep", KEEP},     {"network", NETWORK}, {"test", TEST},
 };
 
-/* Words inside a statement. */
+/* Words inside a statement, in order of bytes. */
 static const struct keyword INNER[] = {
-    {"kind", KIND},
-    {"area", AREA},
-    {"of", OF},
-    {"from", FROM},
-    {"to", TO},
-    {"any", ANY},
-    {"group", GROUP},
-    {"within", WITHIN},
-    {"purpose", PURPOSE},
-    {"basis", BASIS},
-    {"sections", SECTIONS},
-    {"reveal", REVEAL},
-    {"on", ON},
-    {"return", RETURN},
-    {"when", WHEN},
-    {"max-size", MAX_SIZE},
-    {"referral", REFERRAL},
-    {"transfer", TRANSFER},
-    {"query", QUERY},
     {"accept", ACCEPT},
-    {"information", INFORMATION},
-    {"minor", MINOR},
-    {"delivery", DELIVERY},
-    {"keep", KEEP},
-    {"answer", ANSWER},
-    {"else", ELSE},
-    {"regime", REGIME},
-    {"supervisor", SUPERVISOR},
-    {"skills", SKILLS},
-    {"languages", LANGUAGES},
-    {"capacity", CAPACITY},
-    {"merged", MERGED},
-    {"into", INTO},
-    {"certificate", CERTIFICATE},
-    {"escalate", ESCALATE},
-    {"approval", APPROVAL},
-    {"by", BY},
-    {"rate", RATE},
-    {"until", UNTIL},
-    {"crossing", CROSSING},
-    {"handling", HANDLING},
-    {"informed", INFORMED},
-    {"urgency", URGENCY},
-    {"subject", SUBJECT},
     {"adult", ADULT},
-    {"unknown", UNKNOWN},
-    {"size", SIZE},
-    {"expect", EXPECT},
     {"allow", ALLOW},
+    {"answer", ANSWER},
+    {"any", ANY},
+    {"approval", APPROVAL},
+    {"area", AREA},
+    {"basis", BASIS},
+    {"by", BY},
+    {"capacity", CAPACITY},
+    {"certificate", CERTIFICATE},
+    {"crossing", CROSSING},
+    {"delivery", DELIVERY},
     {"deny", DENY},
+    {"else", ELSE},
+    {"escalate", ESCALATE},
+    {"expect", EXPECT},
+    {"from", FROM},
+    {"group", GROUP},
+    {"handling", HANDLING},
+    {"information", INFORMATION},
+    {"informed", INFORMED},
+    {"into", INTO},
+    {"keep", KEEP},
+    {"kind", KIND},
+    {"languages", LANGUAGES},
+    {"max-size", MAX_SIZE},
+    {"merged", MERGED},
+    {"minor", MINOR},
+    {"of", OF},
+    {"on", ON},
+    {"purpose", PURPOSE},
+    {"query", QUERY},
+    {"rate", RATE},
+    {"referral", REFERRAL},
+    {"regime", REGIME},
+    {"return", RETURN},
+    {"reveal", REVEAL},
+    {"sections", SECTIONS},
+    {"size", SIZE},
+    {"skills", SKILLS},
+    {"subject", SUBJECT},
+    {"supervisor", SUPERVISOR},
+    {"to", TO},
+    {"transfer", TRANSFER},
+    {"unknown", UNKNOWN},
+    {"until", UNTIL},
+    {"urgency", URGENCY},
+    {"when", WHEN},
+    {"within", WITHIN},
 };
 
 enum { N_FIRST = sizeof FIRST / sizeof *FIRST, N_INNER = sizeof INNER / sizeof *INNER };
 
-static int find(const struct keyword *list, size_t n, const char *word)
+static const struct keyword *find(const struct keyword *list, size_t n, const char *word)
 {
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(list[i].word, word) == 0)
-            return list[i].token;
-    return WORD;
+    size_t low = 0;
+
+    while (n > 0) {
+        int order = strcmp(word, list[low + n / 2].word);
+
+        if (order == 0)
+            return &list[low + n / 2];
+        if (order > 0) {
+            low += n / 2 + 1;
+            n -= n / 2 + 1;
+        } else {
+            n /= 2;
+        }
+    }
+    return NULL;
 }
 
-int parse_inner_word(const char *word)
+const struct keyword *parse_inner_word(const char *word)
 {
     return find(INNER, N_INNER, word);
 }
 
-int parse_first_word(const char *word)
+const struct keyword *parse_first_word(const char *word)
 {
-    int token = find(FIRST, N_FIRST, word);
+    return find(FIRST, N_FIRST, word);
+}
 
-    for (size_t i = 0; token == WORD && settings_name(i) != NULL; i++)
+bool parse_is_setting(const char *word)
+{
+    for (size_t i = 0; settings_name(i) != NULL; i++)
         if (strcmp(settings_name(i), word) == 0)
-            token = SETTING;
-    return token;
+            return true;
+    return false;
 }
 
 /* ---------------------------------------------------------------- building the tree */
@@ -102,7 +111,7 @@ void *tree_grow(struct tree *t, void *list, size_t n, size_t *room, size_t size)
 {
     if (n < *room)
         return list;
-    size_t more = *room > 0 ? 2 * *room : 4;
+    size_t more = *room > 0 ? 2 * *room : 1;
     void *grown = arena_alloc(t->arena, more * size);
 
     if (grown == NULL) {

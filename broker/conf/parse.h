@@ -23,9 +23,17 @@ struct parse {
     struct tree_test test;
 };
 
-/* The token of a word at the beginning of a statement, or inside one; WORD if the language has no such word there. */
-int parse_first_word(const char *word);
-int parse_inner_word(const char *word);
+struct keyword {
+    const char *word;
+    int token;
+};
+
+/* A word of the language at the beginning of a statement, or inside one; NULL if it has no such word there. */
+const struct keyword *parse_first_word(const char *word);
+const struct keyword *parse_inner_word(const char *word);
+
+/* True if it is the name of a setting. */
+bool parse_is_setting(const char *word);
 
 /* What the grammar does, in C that the house warnings see. */
 void parse_add(struct parse *p, struct texts *list, struct text t);

@@ -105,6 +105,32 @@ static bool few_sections(const struct check *c, const struct tree_test *t)
     return false;
 }
 
+static bool sends(const struct tree_clause *sent, const char *section)
+{
+    for (size_t i = 0; i < sent->values.words.n; i++)
+        if (strcmp(sent->values.words.list[i].s, section) == 0)
+            return true;
+    return false;
+}
+
+/* What is not sent cannot be granted. */
+static bool all_sent(const struct check *c, const struct tree_test *t,
+                     const struct texts *expected)
+{
+    const struct tree_clause *sent = tree_find(t->clauses, CLAUSE_SECTIONS);
+    bool good = true;
+
+    for (size_t i = 0; sent != NULL && i < expected->n; i++)
+        if (!sends(sent, expected->list[i].s)) {
+            report_error(c->t->report, expected->list[i].at,
+                         "this test does not send the section \"%s\"; expected it after "
+                         "sections, or not here",
+                         expected->list[i].s);
+            good = false;
+        }
+    return good;
+}
+
 /* What is expected: a verdict, or sections out of those that are sent. */
 static bool check_expected(const struct check *c, const struct tree_test *t)
 {
@@ -118,7 +144,8 @@ static bool check_expected(const struct check *c, const struct tree_test *t)
                 "expect sections { WORD, ... }");
         return false;
     }
-    return !e->values.any || all_used(c, t, CLAUSE_EXPECT, &SECTION);
+    return !e->values.any ||
+           (all_used(c, t, CLAUSE_EXPECT, &SECTION) && all_sent(c, t, &e->values.words));
 }
 
 static void check_test(const struct check *c, struct tree_test *t)

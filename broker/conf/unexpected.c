@@ -33,7 +33,7 @@ static bool hidden(const struct parse *p, const char *name, const char *const *a
     if (strcmp(name, "a setting") == 0)
         return !p->settings_too;
     if (names && named(all, n, "from")) /* inside braces every word is one */
-        return parse_inner_word(name) != WORD;
+        return parse_inner_word(name) != NULL;
     return names && named(SOFT, sizeof SOFT / sizeof *SOFT, name);
 }
 
@@ -72,12 +72,13 @@ static struct suggest meant(const struct parse *p, const char *const *expected, 
 /* The margin says what is a statement; a wrong margin is worth a word. */
 static const char *margin_hint(const struct parse *p, bool at_start)
 {
-    if (at_start && parse_inner_word(p->last.s) != WORD)
+    if (at_start && parse_inner_word(p->last.s) != NULL)
         return "; a line that continues the one before it is indented";
-    int first = parse_first_word(p->last.s), inner = parse_inner_word(p->last.s);
+    const struct keyword *first = parse_first_word(p->last.s);
+    bool rule = first != NULL && (first->token == ALLOW || first->token == DENY);
 
-    if (p->last_began_line && first != WORD &&
-        (inner == WORD || first == ALLOW || first == DENY))
+    if (p->last_began_line && (first != NULL || parse_is_setting(p->last.s)) &&
+        (rule || parse_inner_word(p->last.s) == NULL))
         return "; a statement begins at the left margin";
     return "";
 }
@@ -99,6 +100,9 @@ void parse_unexpected(struct parse *p, struct place at, const char *token,
     report_error(p->tree->report, at, "%s \"%.60s\"%s%s%s",
                  at_start ? "no statement begins with" : "unexpected", p->last.s, list,
                  suggest_text(&s, hint, sizeof hint), margin_hint(p, at_start));
-    if (at_start && s.best != NULL)
-        p->statement = parse_first_word(s.best); /* what is lost is most likely that */
+    if (at_start && s.best != NULL) { /* what is lost is most likely that */
+        const struct keyword *best = parse_first_word(s.best);
+
+        p->statement = best != NULL ? best->token : SETTING;
+    }
 }

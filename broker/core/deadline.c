@@ -3,7 +3,7 @@
 #include "broker/core/state.h"
 #include "proto/valid.h"
 
-static const uint64_t MS = 1000000, SECOND = 1000000000;
+static const uint64_t MS = 1000000, SECOND = 1000000000, DAY_MS = 86400000;
 static const uint64_t KEEP_TIME_EVERY = 10, WRITE_TIME_EVERY = 60; /* seconds */
 
 static struct slice deadline_key(enum deadline kind, uint64_t at_ms, uint64_t number,
@@ -148,12 +148,16 @@ void deadline_drop(struct batch *b, struct item *i)
     i->dirty = true;
 }
 
+/* At the end of the day, so that a day's erasures replace the key file's key together, and a backup is good for a day. */
 uint64_t deadline_keep_until_ms(const Liaison__Rows__V1__Referral *row)
 {
-    return row->erased_seq != 0
-               ? 0
-               : ends_ms((struct rules_span){row->keep_fixed_s, row->keep_months},
-                         row->moved_unix_ms);
+    uint64_t end_ms =
+        row->erased_seq != 0
+            ? 0
+            : ends_ms((struct rules_span){row->keep_fixed_s, row->keep_months},
+                      row->moved_unix_ms);
+
+    return (end_ms + DAY_MS - 1) / DAY_MS * DAY_MS;
 }
 
 static void put_erasure(struct batch *b, struct item *i)

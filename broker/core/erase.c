@@ -143,6 +143,7 @@ static void drop_keys(struct batch *b, struct item *i)
     row->rate_per_hour = 0;
     row->reveal = 0;
     row->mail = 0;
+    item_leave(b, i);
     row->erased_seq = b->seq - log_base(b->core->log); /* of the entry that follows */
     i->dirty = true;
 }
@@ -189,6 +190,8 @@ static void clear_mailboxes(struct batch *b, struct item *const *items, size_t n
         clear_mailbox(b, &looked, items[i]->row.to, items[i]);
         for (size_t t = 0; t < items[i]->row.n_told; t++)
             clear_mailbox(b, &looked, items[i]->row.told[t], items[i]);
+        for (size_t t = 0; t < items[i]->row.n_former; t++)
+            clear_mailbox(b, &looked, items[i]->row.former[t], items[i]);
     }
     map_free(looked);
 }

@@ -50,6 +50,13 @@ void index_show(struct batch *b, const struct item *i)
     put_inbox(b, &i->row, i->number);
 }
 
+void index_hide(struct batch *b, const struct item *i)
+{
+    uint8_t key[INDEX_INBOX_BYTES];
+
+    store_delete(b->tx, T_INBOX, index_inbox_key(i->row.to, i->number, key));
+}
+
 static void say_wrong(const char *index, uint64_t number)
 {
     log_error("index.wrong", "referral=%llu index=%s what=\"%s\"",

@@ -67,8 +67,9 @@ static bool row_whole(const struct core *c, const Liaison__Rows__V1__Referral *r
 {
     return party_numbered(c, r->from) != NULL && party_numbered(c, r->to) != NULL &&
            party_numbered(c, r->responsible) != NULL &&
-           all_known(c, r->told, r->n_told) && r->id.len == ID_BYTES &&
-           r->digest.len == HASH_BYTES && r->signer.len == HASH_BYTES &&
+           all_known(c, r->told, r->n_told) && all_known(c, r->former, r->n_former) &&
+           r->id.len == ID_BYTES && r->digest.len == HASH_BYTES &&
+           r->signer.len == HASH_BYTES &&
            r->wrapped.len == (r->erased_seq == 0 ? VAULT_WRAPPED_BYTES : 0) &&
            item_trail_whole(r);
 }
@@ -121,6 +122,71 @@ struct item *item_make(struct batch *b)
     i->row.wrapped.len = VAULT_WRAPPED_BYTES;
     i->keyed = i->fresh = i->dirty = true;
     return i;
+}
+
+/* ------------------------------------------------------------ where it stands */
+
+/* From accept on until it is finished it has one of its recipient's places. */
+static bool has_place(const struct item *i)
+{
+    switch ((Liaison__V1__State)i->row.state) {
+    case LIAISON__V1__STATE__STATE_ACCEPTED:
+    case LIAISON__V1__STATE__STATE_IN_PROGRESS:
+    case LIAISON__V1__STATE__STATE_ON_HOLD:
+    case LIAISON__V1__STATE__STATE_CANCEL_REQUESTED:
+        return !item_erased(i);
+    default:
+        return false;
+    }
+}
+
+static void count_place(struct batch *b, const struct item *i, bool more)
+{
+    struct party *to = party_numbered(b->core, i->row.to);
+
+    if (to == NULL || (!more && to->taken == 0))
+        return;
+    to->taken += more ? 1 : UINT32_MAX;
+    party_touch(b, to);
+}
+
+void item_moved(struct batch *b, struct item *i, Liaison__V1__State next)
+{
+    bool had = has_place(i);
+
+    i->row.state = (uint32_t)next;
+    i->row.moved_unix_ms = b->time_ns / 1000000;
+    i->dirty = true;
+    if (had != has_place(i))
+        count_place(b, i, !had);
+}
+
+void item_leave(struct batch *b, const struct item *i)
+{
+    if (has_place(i))
+        count_place(b, i, false);
+}
+
+void item_readdress(struct batch *b, struct item *i, const struct party *to)
+{
+    uint32_t *former = arena_alloc(b->arena, (i->row.n_former + 1) * sizeof *former);
+
+    if (former == NULL) {
+        batch_fail(b, LIAISON_MEMORY);
+        return;
+    }
+    if (i->row.n_former > 0)
+        memcpy(former, i->row.former, i->row.n_former * sizeof *former);
+    former[i->row.n_former++] = i->row.to;
+    i->row.former = former;
+    item_leave(b, i);
+    index_hide(b, i);
+    i->row.to = to->number;
+    i->dirty = true;
+    if (!item_hidden(i))
+        index_show(b, i);
+    if (has_place(i))
+        count_place(b, i, true);
 }
 
 bool item_party(const struct item *i, const struct party *who)
@@ -240,7 +306,7 @@ static void seal(struct batch *b, struct item *i, enum table table, const struct
     vault_seal(b->core->vault, &i->keys, place_slice(p), bytes, sealed);
     struct slice value = slice(sealed, bytes.n + VAULT_SEAL_BYTES);
 
-    if (table == T_BODY) /* numbers rise */
+    if (table == T_BODY && i->fresh) /* numbers rise */
         store_append(b->tx, T_BODY, place_key(p), value);
     else
         store_put(b->tx, (int)table, place_key(p), value);

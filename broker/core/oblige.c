@@ -42,6 +42,8 @@ static bool fill_escalate(struct batch *b, const struct rules_names *names,
 static void fill_answers(struct batch *b, const struct rules_decision *d,
                          Liaison__Rows__V1__Referral *row)
 {
+    row->answer_within = (char *)"";
+    row->n_answers = 0;
     if (d->n_answers == 0)
         return;
     row->answer_within = (char *)answer_text(b->arena, d);

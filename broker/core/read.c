@@ -254,7 +254,9 @@ static struct item *own_referral(struct batch *b, struct call *c, struct session
         return NULL;
     if (r != NULL && id_name(r->from) && id_valid(id))
         i = item_find(b, party_find(b->core, r->from), id);
-    if (i != NULL && is_theirs(s, i))
+    if (i != NULL &&
+        (is_theirs(s, i) || (event == LIAISON__V1__EVENT__EVENT_HISTORY &&
+                             s->role == TLS_AGENCY && succession_reads(b, i, s->party))))
         return i;
     if (b->failed == LIAISON_OK)
         refuse(b, c, s, LIAISON_NOT_FOUND, NULL, event,
@@ -274,6 +276,7 @@ static bool fill_actions(struct batch *b, struct item *i, const struct party *re
     for (uint32_t version = 2; version <= i->row.version; version++) {
         const Liaison__V1__SignedAction *kept;
         const void *action;
+        bool by_sender;
 
         if (item_get_action(b, i, version, &kept) != LIAISON_OK ||
             valid_decode(&liaison__v1__action__descriptor,
@@ -285,8 +288,9 @@ static bool fill_actions(struct batch *b, struct item *i, const struct party *re
         if (shown == NULL)
             return batch_fail(b, LIAISON_MEMORY), false;
         *shown = *kept;
-        if (!allowed ||
-            strcmp(((const Liaison__V1__Action *)action)->agency, reader->name) == 0)
+        by_sender =
+            strcmp(((const Liaison__V1__Action *)action)->agency, i->envelope->from) == 0;
+        if (!allowed || by_sender == (reader->number == i->row.from))
             shown->n_sections = 0;
         view->actions[view->n_actions++] = shown;
     }

@@ -14,7 +14,7 @@ struct played {
     const char *responsible;
 };
 
-/* Submit and signed moves count in the version; that it was received changes the state alone. */
+/* Submit and signed moves count in the version; that it was received, or sealed again, does not. */
 static void play(const Liaison__V1__LedgerEntry *e, struct played *p)
 {
     if (e->state_after == LIAISON__V1__STATE__STATE_UNSPECIFIED)
@@ -22,7 +22,7 @@ static void play(const Liaison__V1__LedgerEntry *e, struct played *p)
     p->state = e->state_after;
     if (e->responsible[0] != '\0') {
         p->responsible = e->responsible;
-        p->version++;
+        p->version += e->event != LIAISON__V1__EVENT__EVENT_RESEAL;
     }
 }
 

@@ -20,6 +20,9 @@ static void step(struct batch *b, void *arg)
     case ROUND_WITHDRAWN:
         more = keys_withdraw(b, &r->withdrawn);
         break;
+    case ROUND_MERGED:
+        more = succession_look(b, &r->merged);
+        break;
     case ROUND_DONE:
         return;
     }

@@ -74,13 +74,17 @@ struct tended {
 
 /* Where the core is in what it goes through whenever rules, directory or day are new; zeros: at the beginning. */
 struct rounds {
-    enum { ROUND_PUBLISHED, ROUND_WITHDRAWN, ROUND_DONE } stage;
+    enum { ROUND_PUBLISHED, ROUND_WITHDRAWN, ROUND_MERGED, ROUND_DONE } stage;
     int32_t day;
     size_t published; /* of the directory's rows */
     struct keys_place {
         uint8_t key[40];
         size_t n;
     } withdrawn; /* of T_KEY: from which key on */
+    struct inbox_place {
+        size_t agency;   /* of the rules' */
+        uint64_t number; /* of the referral in its inbox from which on to go on */
+    } merged;
 };
 
 struct core {
@@ -316,13 +320,14 @@ static inline void item_flag(struct item *i, Liaison__V1__Flag flag, bool on)
 bool item_party(const struct item *i, const struct party *who);
 bool item_knows(const struct item *i, const struct party *who);
 
-/* It has come to that state, which may be the one it was in, at this moment. */
-static inline void item_moved(const struct batch *b, struct item *i, Liaison__V1__State next)
-{
-    i->row.state = (uint32_t)next;
-    i->row.moved_unix_ms = b->time_ns / 1000000;
-    i->dirty = true;
-}
+/* It has come to that state, which may be the one it was in, at this moment; its recipient's places are counted. */
+void item_moved(struct batch *b, struct item *i, Liaison__V1__State next);
+
+/* Its recipient is another from now on. */
+void item_readdress(struct batch *b, struct item *i, const struct party *to);
+
+/* It takes none of its recipient's places any more: it is erased. */
+void item_leave(struct batch *b, const struct item *i);
 
 /* True while its recipient does not know of it: approvals are wanted first. */
 static inline bool item_hidden(const struct item *i)
@@ -414,6 +419,9 @@ enum { INDEX_KNOWN_BYTES = 5 + ID_BYTES, INDEX_INBOX_BYTES = 12 };
 /* Keys of T_KNOWN and T_INBOX. */
 struct slice index_known_key(uint32_t from, struct slice id, uint8_t key[INDEX_KNOWN_BYTES]);
 struct slice index_inbox_key(uint32_t to, uint64_t number, uint8_t key[INDEX_INBOX_BYTES]);
+
+/* Its row in its recipient's inbox goes. */
+void index_hide(struct batch *b, const struct item *i);
 
 /* The rows of a new referral; its recipient's once it may know of it. */
 void index_put(struct batch *b, const struct item *i);
@@ -638,7 +646,8 @@ void deadline_delivered(struct batch *b, struct item *i);
 /* Nobody waits for an answer, or to erase it, any more. */
 void deadline_drop(struct batch *b, struct item *i);
 
-/* When the recipient has to have answered, and when it is erased unless it moves, by ledger time; 0: no such time. */
+/* When the recipient has to have answered, and when it is erased unless it moves (the end of a day, UTC), by ledger time; 0: no
+ * such time. */
 uint64_t deadline_answer_by_ms(const struct batch *b, const struct item *i);
 uint64_t deadline_keep_until_ms(const Liaison__Rows__V1__Referral *row);
 
@@ -807,6 +816,18 @@ void keys_free(struct core *c);
 /* Numbers of all KEY entries about its certificates, 8 bytes each, rising, in the batch's arena. False: the batch has failed. */
 MUST_CHECK
 bool keys_of(struct batch *b, const struct party *owner, struct slice *out);
+
+/* ------------------------------------------------------------ succession.c */
+
+/* If its recipient was merged into another agency by this day, and it waits for that recipient still: flagged, with an entry and an
+ * alert to its sender, and its mail taken out. True if it is flagged now. False too when the batch has failed. */
+bool succession_flag(struct batch *b, struct item *i);
+
+/* Flags some of those in the inboxes of merged agencies. True: there may be more. */
+bool succession_look(struct batch *b, struct inbox_place *next);
+
+/* True if `who` does the work that one of the referral's parties did, which is no more. */
+bool succession_reads(const struct batch *b, const struct item *i, const struct party *who);
 
 /* ------------------------------------------------------------ rounds.c */
 

@@ -51,6 +51,8 @@ static void judge_by_rules(struct batch *b, struct call *c, const struct session
         j->text = rules_explain(&j->decision, &q, c->arena);
         return;
     }
+    if (j->reseals)
+        return; /* it was sent on, and counted, when it was new */
     j->code = onward_judge(b, s->party, j->e, &j->onward);
     j->refusal = j->onward.refusal;
     j->text = j->onward.why;
@@ -79,10 +81,13 @@ static void judge(struct batch *b, struct call *c, const struct session *s,
         bool same = was->len == sizeof j->digest &&
                     CRYPTO_memcmp(was->data, j->digest, sizeof j->digest) == 0;
 
-        j->code = !same                   ? LIAISON_CONFLICT
+        j->code = !same                   ? reseal_judge(b, c, j)
                   : item_erased(j->known) ? LIAISON_ERASED
                                           : LIAISON_OK;
-        j->text = j->code == LIAISON_ERASED ? erased_text(b->arena, j->known) : NULL;
+        if (j->code == LIAISON_ERASED)
+            j->text = erased_text(b->arena, j->known);
+        if (j->reseals)
+            judge_by_rules(b, c, s, j);
         return;
     }
     judge_by_rules(b, c, s, j);
@@ -119,9 +124,14 @@ static void answer_again(struct batch *b, struct call *c, struct session *s,
 {
     struct recorded first;
 
+    bool resealed = i->row.answered_version != 0;
+
     if (recorded_again(b, i, i->row.submit_seq, &first) == LIAISON_OK)
-        core_accepted(b, c, s, true, &first, LIAISON__V1__STATE__STATE_REQUESTED, 1,
-                      i->row.granted, i->row.n_granted);
+        core_accepted(b, c, s, true, &first,
+                      resealed ? (Liaison__V1__State)i->row.answered_state
+                               : LIAISON__V1__STATE__STATE_REQUESTED,
+                      resealed ? i->row.answered_version : 1, i->row.granted,
+                      i->row.n_granted);
 }
 
 /* Rows point into *j until the batch ends. */
@@ -145,14 +155,16 @@ void submit_call(struct batch *b, struct call *c, struct session *s)
     judge(b, c, s, j);
     if (b->failed != LIAISON_OK)
         return;
-    if (j->code == LIAISON_OK && j->known != NULL)
+    if (j->code == LIAISON_OK && j->known != NULL && !j->reseals)
         answer_again(b, c, s, j->known);
     else if (j->code == LIAISON_OK && b->full)
         core_error(b, c, LIAISON_FULL, NULL);
     else if (j->code == LIAISON_OK)
-        take(b, c, s, j);
+        (j->reseals ? reseal : take)(b, c, s, j);
     else
-        refuse(b, c, s, j, LIAISON__V1__EVENT__EVENT_SUBMIT);
+        refuse(b, c, s, j,
+               j->reseals ? LIAISON__V1__EVENT__EVENT_RESEAL
+                          : LIAISON__V1__EVENT__EVENT_SUBMIT);
 }
 
 /* ------------------------------------------------------------ Check: the same judgement, and nothing moves */
@@ -216,15 +228,17 @@ void check_call(struct batch *b, struct call *c, struct session *s)
         return;
     d.code = (Liaison__V1__Code)j->code;
     d.text = (char *)(j->text != NULL ? j->text : err_text(j->code));
-    if (j->known == NULL && (j->code == LIAISON_OK || rules_said(j->code))) {
+    bool fresh = j->known == NULL || j->reseals;
+
+    if (fresh && (j->code == LIAISON_OK || rules_said(j->code))) {
         d.rules = rules_named(c->arena, said_by(j), &d.n_rules);
         decision_sections(c, j, &d);
     }
-    if (j->known != NULL && j->code == LIAISON_OK) { /* what submit would answer again */
+    if (!fresh && j->code == LIAISON_OK) { /* what submit would answer again */
         d.granted = j->known->row.granted;
         d.n_granted = j->known->row.n_granted;
     }
-    if (j->code == LIAISON_OK && j->known == NULL) {
+    if (j->code == LIAISON_OK && fresh) {
         d.obligations = obligations_said(c->arena, &j->decision);
         if (d.obligations == NULL)
             batch_fail(b, LIAISON_MEMORY);

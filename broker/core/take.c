@@ -45,36 +45,47 @@ static char **granted_names(struct batch *b, const struct call *c, const struct 
     return list;
 }
 
-static void fill_row(struct batch *b, struct call *c, struct session *s,
-                     const struct judged *j, struct item *i, struct party *to)
+/* Rows point into *j until the batch ends. */
+static void fill_row(struct batch *b, struct call *c, const struct judged *j,
+                     struct item *i)
 {
     Liaison__Rows__V1__Referral *row = &i->row;
 
-    row->from = s->party->number;
-    row->to = to->number;
-    row->id = j->e->id;
-    row->type = (uint32_t)j->e->type;
-    row->version = 1;
-    row->responsible = s->party->number;
-    row->submitted_unix_ms = b->time_ns / 1000000;
     row->digest = (ProtobufCBinaryData){sizeof j->digest, (uint8_t *)j->digest};
     row->signer = (ProtobufCBinaryData){sizeof c->signer, c->signer};
     row->granted = granted_names(b, c, j, &row->n_granted);
     row->envelope_version = j->e->version;
     row->handling = (uint32_t)j->e->handling;
+    row->mail_class = urgency_class(j->e->urgency);
     obligations_keep(b, row, &j->decision);
     item_flag(i, LIAISON__V1__FLAG__FLAG_UNAPPROVED, row->n_wanted > 0);
     item_flag(i, LIAISON__V1__FLAG__FLAG_UNACKNOWLEDGED,
               j->e->handling == LIAISON__V1__HANDLING__HANDLING_H3);
 }
 
-static bool record_submit(struct batch *b, struct call *c, struct session *s,
-                          const struct judged *j, struct item *i, struct party *to,
-                          struct recorded *made)
+bool take_envelope(struct batch *b, struct call *c, const struct judged *j,
+                   struct item *i)
 {
+    Liaison__V1__SignedReferral *kept = granted_only(b, j);
+
+    if (kept == NULL || item_keys(b, i) != LIAISON_OK)
+        return false;
+    fill_row(b, c, j, i);
+    i->referral = kept;
+    i->envelope = j->e;
+    item_put_body(b, i, kept, c->signer);
+    again_taken(b, i, &j->decision);
+    return b->failed == LIAISON_OK;
+}
+
+static bool record_taken(struct batch *b, const struct call *c, const struct session *s,
+                         const struct judged *j, struct item *i,
+                         const struct taken_as *as, struct recorded *made)
+{
+    const struct party *responsible = party_numbered(b->core, i->row.responsible);
     struct ledger_fact f = {
-        .event = LIAISON__V1__EVENT__EVENT_SUBMIT,
-        .operation = LIAISON__V1__OPERATION__OPERATION_COLLECTION,
+        .event = as->event,
+        .operation = as->operation,
         .officer = j->e->officer,
         .referral_id = binary_slice(j->e->id),
         .request_id = binary_slice(j->e->id),
@@ -84,15 +95,31 @@ static bool record_submit(struct batch *b, struct call *c, struct session *s,
         .rules = kept_rules_cite(b, j->decision.lines, j->decision.n_lines),
         .n_rules = j->decision.n_lines,
         .certificate = c->signer,
-        .after = LIAISON__V1__STATE__STATE_REQUESTED,
+        .before = as->before,
+        .after = (Liaison__V1__State)i->row.state,
         .type = j->e->type,
-        .responsible = s->name,
+        .responsible = responsible == NULL ? NULL : responsible->name,
         .sections = (const char *const *)i->row.granted,
         .n_sections = i->row.n_granted,
+        .onward = as->onward,
         .content = binary_slice(j->submit->referral->envelope),
     };
 
-    return record(b, &f, s->party, to, i, false, made);
+    return record(b, &f, s->party, party_numbered(b->core, i->row.to), i, false, made);
+}
+
+void take_answer(struct batch *b, struct call *c, struct session *s,
+                 const struct judged *j, struct item *i, const struct taken_as *as)
+{
+    struct recorded made;
+
+    if (!record_taken(b, c, s, j, i, as, &made))
+        return;
+    i->row.submit_seq = made.seq;
+    if (!item_hidden(i))
+        item_release(b, i, &j->decision, c->signer);
+    core_accepted(b, c, s, false, &made, (Liaison__V1__State)i->row.state, i->row.version,
+                  i->row.granted, i->row.n_granted);
 }
 
 static void record_crossing(struct batch *b, struct item *i,
@@ -124,6 +151,8 @@ void item_release(struct batch *b, struct item *i, const struct rules_decision *
 {
     struct party *to = party_numbered(b->core, i->row.to);
 
+    if (succession_flag(b, i) || b->failed != LIAISON_OK)
+        return;
     if (d->crossing)
         record_crossing(b, i, d, to, signer);
     i->row.mail = mail_put(b, to, i->row.mail_class, i->number, 0);
@@ -131,31 +160,28 @@ void item_release(struct batch *b, struct item *i, const struct rules_decision *
 
 void take(struct batch *b, struct call *c, struct session *s, struct judged *j)
 {
+    static const struct taken_as AS = {.event = LIAISON__V1__EVENT__EVENT_SUBMIT,
+                                       .operation =
+                                           LIAISON__V1__OPERATION__OPERATION_COLLECTION};
     struct party *to = party_named(b->core, j->e->to);
-    Liaison__V1__SignedReferral *kept = granted_only(b, j);
-    struct item *i = to == NULL || kept == NULL ? NULL : item_make(b);
-    struct recorded made;
+    struct item *i = to == NULL ? NULL : item_make(b);
 
     if (i == NULL) {
         batch_fail(b, LIAISON_MEMORY);
         return;
     }
-    fill_row(b, c, s, j, i, to);
+    i->row.from = i->row.responsible = s->party->number;
+    i->row.to = to->number;
+    i->row.id = j->e->id;
+    i->row.type = (uint32_t)j->e->type;
+    i->row.version = 1;
+    i->row.submitted_unix_ms = b->time_ns / 1000000;
+    if (!take_envelope(b, c, j, i))
+        return;
     item_moved(b, i, LIAISON__V1__STATE__STATE_REQUESTED);
     deadline_moved(b, i);
-    i->referral = kept;
-    i->envelope = j->e;
     index_put(b, i);
-    item_put_body(b, i, kept, c->signer);
-    if (!record_submit(b, c, s, j, i, to, &made))
-        return;
-    i->row.submit_seq = made.seq;
-    i->row.mail_class = urgency_class(j->e->urgency);
-    again_taken(b, i, &j->decision);
     rate_taken(b, &j->decision, s->party);
     onward_taken(&j->onward, to);
-    if (!item_hidden(i))
-        item_release(b, i, &j->decision, c->signer);
-    core_accepted(b, c, s, false, &made, LIAISON__V1__STATE__STATE_REQUESTED, 1,
-                  i->row.granted, i->row.n_granted);
+    take_answer(b, c, s, j, i, &AS);
 }

@@ -101,6 +101,8 @@ static bool leads_here(Liaison__V1__Event event)
     case LIAISON__V1__EVENT__EVENT_BARRED:
     case LIAISON__V1__EVENT__EVENT_UNBARRED:
     case LIAISON__V1__EVENT__EVENT_ESCALATE:
+    case LIAISON__V1__EVENT__EVENT_RESEAL_NEEDED:
+    case LIAISON__V1__EVENT__EVENT_RESEAL:
         return true;
     default:
         return false;
@@ -112,10 +114,12 @@ static bool is_of(const char *name, const struct party *p)
     return p != NULL && strcmp(name, p->name) == 0;
 }
 
-/* What the broker did to it on its own, and tells its sender. */
+/* What the broker did to it on its own, and tells its sender; and what an agency may that has the work of one that knew it. */
 static bool tells_sender(Liaison__V1__Event event)
 {
-    return event == LIAISON__V1__EVENT__EVENT_ERASE ||
+    return event == LIAISON__V1__EVENT__EVENT_HISTORY ||
+           event == LIAISON__V1__EVENT__EVENT_RESEAL_NEEDED ||
+           event == LIAISON__V1__EVENT__EVENT_ERASE ||
            event == LIAISON__V1__EVENT__EVENT_BARRED ||
            event == LIAISON__V1__EVENT__EVENT_UNBARRED;
 }
@@ -123,8 +127,11 @@ static bool tells_sender(Liaison__V1__Event event)
 static bool knows(struct batch *b, const struct item *i, const char *name)
 {
     const struct party *p = party_find(b->core, name);
+    bool knew = p != NULL && item_knows(i, p);
 
-    return p != NULL && item_knows(i, p);
+    for (size_t n = 0; p != NULL && !knew && n < i->row.n_former; n++)
+        knew = i->row.former[n] == p->number;
+    return knew;
 }
 
 /* A denied call leads nowhere; that a referral is barred is a denial of its own. */

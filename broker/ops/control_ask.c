@@ -103,8 +103,10 @@ static enum liaison_code judge(char *text, size_t n, FILE *out, char *why, size_
     if (last != NULL)
         fwrite(text, 1, (size_t)(last + 1 - text), out);
     last = last == NULL ? text : last + 1;
-    if (strcmp(last, "ok") == 0)
+    if (strcmp(last, "ok") == 0) {
+        why[0] = '\0';
         return LIAISON_OK;
+    }
     if (strncmp(last, ERROR, sizeof ERROR - 1) != 0)
         return LIAISON_CLOSED;
     last += sizeof ERROR - 1;

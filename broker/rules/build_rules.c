@@ -204,14 +204,19 @@ static struct ordered *order_texts(struct build *b)
 {
     size_t n = b->draft->n_rules;
     struct ordered *list = build_take(b, b->scratch, n, sizeof *list);
+    struct arena *line = arena_new();
 
+    if (line == NULL)
+        build_fail(b, LIAISON_MEMORY);
     for (size_t i = 0; i < n && b->code == LIAISON_OK; i++) {
-        const char *text = rules_canonical(&b->draft->rules[i], b->scratch);
+        const char *text = rules_canonical(&b->draft->rules[i], line);
 
         if (text == NULL)
             build_fail(b, LIAISON_MEMORY);
         list[i] = (struct ordered){.text = build_text(b, text), .draft_index = i};
+        arena_reset(line);
     }
+    arena_free(line);
     if (b->code != LIAISON_OK)
         return NULL;
     rules_order(list, n);

@@ -149,10 +149,22 @@ void choice_block(const struct choice *choice, size_t block, uint64_t out[BLOCK_
     }
 }
 
+/* False when nothing is left of the block. */
+static bool narrow(uint64_t hits[BLOCK_WORDS], const struct choice *choice, size_t block)
+{
+    uint64_t one[BLOCK_WORDS], any = 0;
+
+    choice_block(choice, block, one);
+    for (size_t w = 0; w < BLOCK_WORDS; w++)
+        any |= hits[w] &= one[w];
+    return any != 0;
+}
+
 /* Takes the next block that may hold a rule. False at the end. */
 static bool next_block(struct meeting *m)
 {
     size_t at = 0;
+    bool left = true;
 
     while (at < ROW_HAS && m->has[at] == 0)
         at++;
@@ -162,13 +174,8 @@ static bool next_block(struct meeting *m)
     m->has[at] &= m->has[at] - 1;
     m->at = 0;
     memset(m->hits, 0xff, sizeof m->hits);
-    for (int k = 0; k < DIMENSIONS; k++) {
-        uint64_t one[BLOCK_WORDS];
-
-        choice_block(&m->choices[k], m->block, one);
-        for (size_t w = 0; w < BLOCK_WORDS; w++)
-            m->hits[w] &= one[w];
-    }
+    for (int k = 0; k < DIMENSIONS && left; k++)
+        left = m->choices[k].open || narrow(m->hits, &m->choices[k], m->block);
     return true;
 }
 

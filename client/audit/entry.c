@@ -102,7 +102,9 @@ static void print_line(const Liaison__V1__LedgerEntry *e)
     if (e->verdict == LIAISON__V1__VERDICT__VERDICT_DENIED)
         printf(" %s", err_name((enum liaison_code)e->code));
     part("", e->agency[0] != '\0' ? e->agency : "broker");
+    part("as=", e->role);
     part("-> ", e->counterpart);
+    part("onward=", e->onward);
     part("referral=", id);
     part_states(e);
     part("responsible=", e->responsible);

@@ -25,6 +25,12 @@ static const char *path(struct cli *c, const char *file)
     return profile_path(&c->profile, file, c->arena);
 }
 
+/* The URI of a key in a token; NULL: it is a file. */
+static const char *uri_of(const struct cli *c, const struct slot *s)
+{
+    return s->use == TLS_USE_SIGN ? c->profile.sign_key : c->profile.seal_key;
+}
+
 static bool is_there(struct cli *c, const char *file)
 {
     const char *p = path(c, file);
@@ -47,11 +53,12 @@ static int begin(struct cli *c, const struct slot *s)
     if (path(c, s->csr) == NULL)
         return cli_no_memory();
     (void)unlink(path(c, s->csr)); /* of the key before */
-    if (!pair_make(c, s->new_key, s->csr, &status))
+    if (!pair_make(c, uri_of(c, s) != NULL ? s->key : s->new_key, s->csr, &status))
         return status;
     if (c->opt[OPT_JSON] != NULL)
-        return print_json(
-            json_pack("{ssss}", "key", path(c, s->new_key), "request", path(c, s->csr)));
+        return print_json(json_pack(
+            "{ssss}", "key", uri_of(c, s) != NULL ? uri_of(c, s) : path(c, s->new_key),
+            "request", path(c, s->csr)));
     fprintf(stderr,
             "Send to the registrar: %s\nThen: liaison cert install %s --profile "
             "%s\nUntil then "
@@ -76,6 +83,11 @@ int cert_rotate(struct cli *c, int argc, char **argv)
     if (!profile_seals(&c->profile))
         return cli_fail(LIAISON_ROLE, "%s seals nothing: it has no sealing key",
                         pair_member(c));
+    if (c->profile.seal_key != NULL)
+        return cli_fail(
+            LIAISON_UNSUPPORTED,
+            "the sealing key is in a token, and only keys in files are kept beside "
+            "their successor");
     return begin(c, &SLOTS[SEAL]);
 }
 
@@ -88,12 +100,12 @@ struct batch {
     bool new_key[N_SLOTS];    /* it belongs to NAME.new.key */
 };
 
-static bool belongs(struct cli *c, struct slice der, const char *key_file)
+static bool belongs(struct slice der, const char *key_path)
 {
     EVP_PKEY *key = NULL;
     char why[256];
-    bool ok = is_there(c, key_file) &&
-              tls_load_key(path(c, key_file), &key, why, sizeof why) == LIAISON_OK &&
+    bool ok = key_path != NULL &&
+              tls_load_key(key_path, &key, why, sizeof why) == LIAISON_OK &&
               pair_matches(der, key);
 
     EVP_PKEY_free(key);
@@ -104,9 +116,9 @@ static bool belongs(struct cli *c, struct slice der, const char *key_file)
 static int place_leaf(struct cli *c, const char *file, struct slice der, struct batch *b)
 {
     for (size_t i = 0; i < N_SLOTS; i++) {
-        bool fresh = belongs(c, der, SLOTS[i].new_key);
+        bool fresh = belongs(der, path(c, SLOTS[i].new_key));
 
-        if (!fresh && !belongs(c, der, SLOTS[i].key))
+        if (!fresh && !belongs(der, profile_key(&c->profile, SLOTS[i].key, c->arena)))
             continue;
         if (b->crt[i] != NULL)
             return cli_fail(LIAISON_USAGE, "%s and %s are both %s certificates",
@@ -179,7 +191,7 @@ static bool swap(struct cli *c, const struct slot *s, const char *file, bool new
     char why[1024] = "";
     enum liaison_code code = LIAISON_OK;
 
-    if (s->use == TLS_USE_SEAL)
+    if (s->use == TLS_USE_SEAL && c->profile.seal_key == NULL)
         code = profile_keep_seal(&c->profile, why, sizeof why);
     if (code == LIAISON_OK) {
         if (!pair_put(c, file, new_key ? s->new_crt : s->crt, status))

@@ -87,6 +87,7 @@ class Code(enum.IntEnum):
     SECTIONS = 62
     RECIPIENT = 63
     TOO_LARGE = 64
+    RATE = 65
     NOT_FOUND = 80
     STATE = 81
     PARTY = 82
@@ -227,6 +228,15 @@ PROTOTYPES: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     'answer_granted': (_TEXT, (_PTR, _SIZE)),
     'answer_rule': (_TEXT, (_PTR, _SIZE)),
     'answer_rule_where': (_TEXT, (_PTR, _SIZE)),
+    'answer_item': (_TEXT, (_PTR,)),
+    'answer_alert': (_TEXT, (_PTR,)),
+    'answer_onward': (_TEXT, (_PTR,)),
+    'answer_flag': (_TEXT, (_PTR, _SIZE)),
+    'answer_wanted': (_TEXT, (_PTR, _SIZE)),
+    'answer_answer_by_unix_ms': (_U64, (_PTR,)),
+    'answer_keep_until_unix_ms': (_U64, (_PTR,)),
+    'answer_obligation': (_TEXT, (_PTR, _TEXT, _SIZE)),
+    'answer_rate_per_hour': (_U32, (_PTR,)),
     'answer_mailbox': (_U64, (_PTR,)),
     'answer_lease': (_U64, (_PTR,)),
     'answer_attempt': (_U32, (_PTR,)),
@@ -342,9 +352,13 @@ URGENCY = {1: 'hours-8', 2: 'days-3', 3: 'days-7', 4: 'date'}
 REVEAL = {1: 'on-accept', 2: 'on-delivery'}
 STATE = {1: 'requested', 2: 'received', 3: 'accepted', 4: 'rejected', 5: 'in-progress', 6: 'on-hold',
          7: 'cancel-requested', 8: 'cancelled', 9: 'completed', 10: 'failed', 11: 'entered-in-error', 12: 'expired'}
-MOVE = {1: 'accept', 2: 'reject', 3: 'start', 4: 'complete', 5: 'withdraw'}
+MOVE = {1: 'accept', 2: 'reject', 3: 'start', 4: 'complete', 5: 'withdraw', 6: 'approve', 7: 'acknowledge', 8: 'permit'}
+FLAG = {1: 'escalated', 2: 'reseal-needed', 3: 'unapproved', 4: 'unacknowledged', 5: 'barred'}
 EVENT = {1: 'start', 2: 'stop', 3: 'session', 4: 'session-cut', 5: 'strangers', 6: 'rules', 7: 'crl', 8: 'summary',
-         9: 'new-log', 10: 'key-rotate', 11: 'clock-step', 12: 'erase', 20: 'submit', 21: 'check', 22: 'accept', 23: 'reject', 24: 'in-progress', 25: 'complete', 26: 'withdraw', 27: 'received',
+         9: 'new-log', 10: 'key-rotate', 11: 'clock-step', 12: 'erase', 13: 'key', 14: 'settings', 20: 'submit',
+         21: 'check', 22: 'accept', 23: 'reject', 24: 'in-progress', 25: 'complete', 26: 'withdraw', 27: 'received',
+         28: 'approve', 29: 'acknowledge', 30: 'permit', 31: 'escalate', 32: 'crossing', 33: 'barred', 34: 'unbarred',
+         35: 'reseal-needed', 36: 'reseal',
          40: 'list', 41: 'history', 42: 'directory', 43: 'open', 44: 'delivery', 45: 'receipt', 46: 'audit-read',
          47: 'cosign'}
 VERDICT = {1: 'done', 2: 'denied'}
@@ -451,15 +465,20 @@ class Action:
     basis: str = _string(10)
     created_unix_ms: int = _uint(11)
     digests: Tuple[bytes, ...] = _many(12, bytes)
+    to: str = _string(13)
 
 
 @dataclasses.dataclass(frozen=True)
 class Obligations:
-    """What the rules ask of whoever receives it."""
+    """What the rules ask of sender and recipient."""
 
     reveal: str = _word(1, REVEAL)
     returns: Tuple[str, ...] = _many(2, str)
     keep: str = _string(3)
+    answer_within: str = _string(4)
+    escalate_to: Tuple[str, ...] = _many(5, str)
+    approvals: Tuple[str, ...] = _many(6, str)
+    rate_per_hour: int = _uint(7)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -481,6 +500,10 @@ class Card:
     granted: Tuple[str, ...] = _many(6, str)
     obligations: Optional[Obligations] = _field(7, Obligations, None)
     mailbox: int = _uint(8)
+    flags: Tuple[str, ...] = _many(9, FLAG)
+    wanted: Tuple[str, ...] = _many(10, str)
+    answer_by_unix_ms: int = _uint(11)
+    keep_until_unix_ms: int = _uint(12)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -491,6 +514,12 @@ class Agency:
     kind: str = _string(2)
     area: str = _string(3)
     seal_certificates: Tuple[bytes, ...] = _many(4, bytes)
+    skills: Tuple[str, ...] = _many(5, str)
+    languages: Tuple[str, ...] = _many(6, str)
+    capacity: int = _uint(7)
+    taken: int = _uint(8)
+    supervisors: Tuple[str, ...] = _many(9, str)
+    merged_into: str = _string(10)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -542,6 +571,9 @@ class Entry:
     summary: Tuple[bytes, ...] = _many(31, bytes)
     log: int = _uint(32)
     note: bytes = _binary(33)
+    before: bytes = _binary(34)
+    onward: str = _string(35)
+    role: str = _string(36)
     raw: bytes = b''
 
 
@@ -567,8 +599,14 @@ class _View:
 
 
 @dataclasses.dataclass(frozen=True)
+class _Alert:
+    card: Optional[Card] = _field(1, Card, None)
+
+
+@dataclasses.dataclass(frozen=True)
 class _Deliver:
     referral: Optional[Card] = _field(10, Card, None)
+    alert: Optional[_Alert] = _field(12, _Alert, None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -613,6 +651,18 @@ def _value(kind: Any, wire: int, raw: Union[int, bytes]) -> Any:
     return raw.decode('utf-8') if kind is str else decode(kind, raw)
 
 
+def _list_of(kind: Any, wire: int, raw: Union[int, bytes]) -> Tuple[Any, ...]:
+    """One more element of a list; of numbers, which are packed, all of them."""
+    if wire != 2 or not isinstance(raw, bytes) or not (isinstance(kind, dict) or kind is int):
+        return (_value(kind, wire, raw),)
+    found: List[Any] = []
+    at = 0
+    while at < len(raw):
+        number, at = _varint(raw, at)
+        found.append(_value(kind, 0, number))
+    return tuple(found)
+
+
 def decode(kind: Type[_T], data: bytes) -> _T:
     """Reads one message. The library has checked that frames are strict protobuf; fields that this file does not know are
     skipped. Raises ValueError if it cannot be read."""
@@ -636,10 +686,10 @@ def decode(kind: Type[_T], data: bytes) -> _T:
             field = fields.get(tag >> 3)
             if field is None:
                 continue
-            value = _value(field.metadata['kind'], wire, raw)
-            if field.metadata.get('many'):
-                value = values.get(field.name, ()) + (value,)
-            values[field.name] = value
+            if not field.metadata.get('many'):
+                values[field.name] = _value(field.metadata['kind'], wire, raw)
+                continue
+            values[field.name] = values.get(field.name, ()) + _list_of(field.metadata['kind'], wire, raw)
     except IndexError:
         raise ValueError('it ends too early') from None
     return kind(**values)
@@ -779,7 +829,7 @@ class Answer(_Owned):
 
     @property
     def entry(self) -> bytes:
-        """The LedgerEntry of accepted, duplicate and refused."""
+        """The LedgerEntry of accepted, duplicate, refused and an alert."""
         return self._blob(self._lib.answer_entry)
 
     @property
@@ -834,6 +884,31 @@ class Answer(_Owned):
         return tuple(Rule(text, _text(self._lib.answer_rule_where(self._ptr, i))) for i, text in enumerate(texts))
 
     @property
+    def item(self) -> str:
+        """Of a delivery: "referral", "notice" (the other party moved) or "alert"."""
+        return _text(self._lib.answer_item(self._ptr))
+
+    @property
+    def alert(self) -> str:
+        """Of an alert: the flag that the referral has, or had, since the entry: "escalated". `card` is the referral's."""
+        return _text(self._lib.answer_alert(self._ptr))
+
+    @property
+    def onward(self) -> str:
+        """A third agency that the entry names: to whom it may be passed on, or who took the recipient's place."""
+        return _text(self._lib.answer_onward(self._ptr))
+
+    @property
+    def flags(self) -> Tuple[str, ...]:
+        """Of a view or a delivery: "unapproved", "unacknowledged", "escalated", "reseal-needed", "barred"."""
+        return self._list(self._lib.answer_flag)
+
+    @property
+    def wanted(self) -> Tuple[str, ...]:
+        """Of a view or a delivery: roles whose approval is still wanted."""
+        return self._list(self._lib.answer_wanted)
+
+    @property
     def mailbox(self) -> int:
         """Of a delivery: its number in the mailbox."""
         return int(self._lib.answer_mailbox(self._ptr))
@@ -855,10 +930,12 @@ class Answer(_Owned):
 
     @property
     def card(self) -> Optional[Card]:
-        """Of a view or a delivered referral."""
+        """Of a view, a delivered referral or an alert."""
         frame = self._decoded()
         if frame.view is not None:
             return frame.view.card
+        if frame.deliver is not None and frame.deliver.alert is not None:
+            return frame.deliver.alert.card
         return frame.deliver.referral if frame.deliver is not None else None
 
     @property
@@ -1141,10 +1218,10 @@ class View(Answer):
 
 # ---------------------------------------------------------------------------------------------- the client
 
-_PROFILE_KEYS = ('network', 'broker', 'broker_name', 'agency', 'auditor', 'officer', 'purpose', 'basis')
+_PROFILE_KEYS = ('network', 'broker', 'broker_name', 'agency', 'auditor', 'approver', 'officer', 'purpose', 'basis')
 _PROFILE_FILES = {'ca': 'ca.crt', 'crl': 'crl.pem', 'sign_certificate': 'sign.crt', 'sign_key': 'sign.key'}
 _LOG_FILES = {'log_policy': 'log.policy', 'log_rotations': 'log.rotations', 'log_seen': 'log.seen', 'log_fork': 'log.fork'}
-_SEAL_FILES = {'seal_certificate': 'seal.crt', 'seal_key': 'seal.key'}
+_SEAL_FILES = {'seal_certificate': 'seal.crt', 'seal_key': 'seal.key', 'seal_old': 'seal.old'}
 
 
 class Liaison(_Owned):
@@ -1171,10 +1248,12 @@ class Liaison(_Owned):
         with open(os.path.join(folder, 'profile.json'), encoding='utf-8') as file:
             profile = json.load(file)
         settings = {key: profile[key] for key in _PROFILE_KEYS if key in profile}
-        files = {**_PROFILE_FILES, **(_SEAL_FILES if 'agency' in profile else {})}
+        seals = 'agency' in profile and 'approver' not in profile
+        files = {**_PROFILE_FILES, **(_SEAL_FILES if seals else {})}
         if os.path.exists(os.path.join(folder, 'log.policy')):
             files.update(_LOG_FILES)
         settings.update({key: os.path.join(folder, name) for key, name in files.items()})
+        settings.update({key: profile[key] for key in ('sign_key', 'seal_key') if key in profile})  # keys in a token
         return cls(settings, **more)
 
     def close(self) -> None:
@@ -1275,6 +1354,21 @@ class Liaison(_Owned):
         with self._lock:
             return self._answered(self._lib.check, self._ptr, referral._ptr, _STRIP if strip else 0, decides=True)
 
+    def reseal(self, item: Item, to: str, sections: Sections, strip: bool = False) -> Answer:
+        """Seals what we sent again, one version higher, to the agency that took its recipient's place, and hands it in."""
+        envelope = item.envelope
+        words = ('type', 'category', 'purpose', 'basis', 'subject_category', 'minor', 'regime', 'handling', 'informed',
+                 'urgency', 'officer')
+        fields: Dict[str, object] = {word: getattr(envelope, word) for word in words}
+        fields.update(id=envelope.id, version=envelope.version + 1, case_id=envelope.case_id.hex(), to=to)
+        if envelope.due_unix_ms:
+            fields['due_unix_ms'] = envelope.due_unix_ms
+        if envelope.caused_by is not None:
+            fields.update(caused_by_from=envelope.caused_by.sender, caused_by_id=envelope.caused_by.id)
+        with self.referral(fields, sections) as again:
+            self.seal(again)
+            return self.submit(again, strip)
+
     # ---- moves
 
     def _move(self, item: Union[Item, Reference], move: str, version: Optional[int], sections: Optional[Sections],
@@ -1296,7 +1390,8 @@ class Liaison(_Owned):
 
     def act(self, item: Union[Item, Reference], move: str, version: Optional[int] = None,
             sections: Optional[Sections] = None, **fields: object) -> Answer:
-        """Makes a move: accept, reject, start, complete or withdraw. `version` is the state version that was seen (of an Item:
+        """Makes a move: accept, reject, start, complete, withdraw, acknowledge (handling H3), permit (handling H2; `to`: to whom
+        it may be passed on) or, as an approver, approve. `version` is the state version that was seen (of an Item:
         its own); `sections` flow back, sealed to the other party; fields are reason, officer, purpose, basis, to."""
         with self._lock, self._move(item, move, version, sections, fields) as made:
             return self._answered(self._lib.act, self._ptr, made._ptr)
@@ -1453,14 +1548,16 @@ class Liaison(_Owned):
         for page in self.pages('history', {'from': item.sender, 'id': item.id}):
             yield from page.entries
 
-    def directory(self, agency: Optional[str] = None, kind: Optional[str] = None,
-                  area: Optional[str] = None) -> Iterator[Agency]:
+    def directory(self, agency: Optional[str] = None, kind: Optional[str] = None, area: Optional[str] = None,
+                  skill: Optional[str] = None, language: Optional[str] = None) -> Iterator[Agency]:
         """The agencies of the network."""
-        for page in self.pages('directory', {'agency': agency, 'kind': kind, 'area': area}):
+        asked = {'agency': agency, 'kind': kind, 'area': area, 'skill': skill, 'language': language}
+        for page in self.pages('directory', asked):
             yield from page.agencies
 
     def entries(self, **keys: object) -> Iterator[Entry]:
-        """The audit trail, for auditors: agency, referral, event, from_ns, until_ns."""
+        """The audit trail, for auditors: agency, referral, event, from_ns, until_ns. An agency may ask for its own name and
+        event 'key': which certificates were seen that bear it."""
         for page in self.pages('entries', keys):
             yield from page.entries
 

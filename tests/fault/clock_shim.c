@@ -1,7 +1,10 @@
-/* Preloaded into a broker by tests/fault/16-clock: the wall clock is off by what a file says, while the broker runs.
+/* Preloaded into a broker by tests/fault/16-clock, 20-fires-once and tests/e2e/56-deadlines: time is what a file says, while the
+ * broker runs.
  *
- *     CLOCK_SHIM=FILE   int64 nanoseconds that the wall clock is ahead, then int64: 0 the kernel says whether it is synchronised,
- *                       1 it is, 2 it is not. Mapped at once, so that a sandbox does not matter. */
+ *     CLOCK_SHIM=FILE   int64 nanoseconds that the wall clock is ahead; int64: 0 the kernel says whether it is synchronised, 1 it
+ *                       is, 2 it is not; int64 nanoseconds that have passed as if the machine had slept: by the wall clock and by
+ *                       the one that nobody sets. What a shorter file does not say is 0. Mapped at once, so that a sandbox does not
+ *                       matter. */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -19,7 +22,7 @@ __attribute__((constructor)) static void map_file(void)
 {
     const char *path = getenv("CLOCK_SHIM");
     int fd = path == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC);
-    void *p = fd < 0 ? MAP_FAILED : mmap(NULL, 2 * sizeof *said, PROT_READ, MAP_SHARED, fd, 0);
+    void *p = fd < 0 ? MAP_FAILED : mmap(NULL, 3 * sizeof *said, PROT_READ, MAP_SHARED, fd, 0);
 
     if (p == MAP_FAILED)
         _exit(99);
@@ -42,8 +45,9 @@ int clock_gettime(clockid_t which, struct timespec *t)
     *(void **)&real = next("clock_gettime");
     int rc = real(which, t);
 
-    if (rc == 0 && which == CLOCK_REALTIME) {
-        int64_t ns = t->tv_sec * (int64_t)SECOND + t->tv_nsec + said[0];
+    if (rc == 0 && (which == CLOCK_REALTIME || which == CLOCK_BOOTTIME)) {
+        int64_t off = said[2] + (which == CLOCK_REALTIME ? said[0] : 0);
+        int64_t ns = t->tv_sec * (int64_t)SECOND + t->tv_nsec + off;
 
         t->tv_sec = ns / SECOND;
         t->tv_nsec = ns % SECOND;

@@ -1,6 +1,7 @@
-/* Preloaded into a program by tests/e2e/22-outbox and 61-erase: kill -9 just before or just after the n-th call that the outside can see.
+/* Preloaded into a program by tests/e2e/22-outbox and 61-erase, and by 20-fires-once: kill -9 just before or just after the n-th call that the outside can see.
  *
  *     KILL_AT=N      at the N-th such call, counted over all of them; unset: never
+ *     KILL_ARM=FILE  N is the int64 in that file, which another process may write at any time; 0: not yet
  *     KILL_FROM=NAME counting begins with the first call of that name
  *     KILL_ON=TEXT   ... whose path, if it has one, holds TEXT
  *     KILL_AFTER=1   when it has been made
@@ -8,9 +9,11 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,6 +27,22 @@ static void *next(const char *name)
     return f;
 }
 
+/* Mapped at once, so that a sandbox does not matter. */
+static volatile int64_t *armed;
+
+__attribute__((constructor)) static void map_file(void)
+{
+    const char *path = getenv("KILL_ARM");
+    int fd = path == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+    void *p = path == NULL ? NULL : mmap(NULL, sizeof *armed, PROT_READ, MAP_SHARED, fd, 0);
+
+    if (p == MAP_FAILED)
+        _exit(99);
+    armed = p;
+    if (fd >= 0)
+        close(fd);
+}
+
 /* True if this is the call to die at. */
 static int counted(const char *name, const char *what)
 {
@@ -33,6 +52,8 @@ static int counted(const char *name, const char *what)
     const char *from = getenv("KILL_FROM"), *on = getenv("KILL_ON");
     char line[512];
 
+    if (armed != NULL && *armed == 0)
+        return 0;
     begun = begun || ((from == NULL || strcmp(name, from) == 0) &&
                       (on == NULL || strstr(what, on) != NULL));
     if (!begun)
@@ -46,7 +67,7 @@ static int counted(const char *name, const char *what)
         (void)!real_write(fd, line, strlen(line));
         close(fd);
     }
-    return ++n == (at != NULL ? atol(at) : 0);
+    return ++n == (armed != NULL ? *armed : at != NULL ? atol(at) : 0);
 }
 
 #define WATCHED(type, name, parameters, arguments, what)                                 \

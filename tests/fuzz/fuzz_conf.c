@@ -7,6 +7,17 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static void write_agency(FILE *f, const struct rules_agency *a)
+{
+    static const char *const REGIMES[] = {"", " regime led", " regime gdpr"};
+
+    fprintf(f, "agency %s kind %s area %s%s", a->name, a->kind, a->area,
+            REGIMES[a->regime]);
+    for (size_t i = 0; i < a->supervisors.n; i++)
+        fprintf(f, "%s%s", i == 0 ? " supervisor { " : ", ", a->supervisors.list[i]);
+    fputs(a->supervisors.n > 0 ? " }\n" : "\n", f);
+}
+
 /* The same set without its comments, layout and groups. NULL: it needs its groups. */
 static char *written_again(const struct rules *r)
 {
@@ -20,7 +31,7 @@ static char *written_again(const struct rules *r)
         abort();
     fprintf(f, "network \"%s\"\n", rules_network(r));
     for (size_t i = 0; (a = rules_agency_at(r, i)) != NULL; i++)
-        fprintf(f, "agency %s kind %s area %s\n", a->name, a->kind, a->area);
+        write_agency(f, a);
     for (size_t i = 0; i < rules_count(r); i++) {
         const char *line = rules_line_at(r, i, NULL)->text;
 

@@ -64,7 +64,7 @@ def network(folder, senders, recipients):
     net = Network(folder, names('source', senders), names('sink', recipients))
     stamp = os.path.join(folder, 'made')
     mark = hashlib.sha256()
-    for path in ('tests/lib/network.sh', 'certs/liaison-ca', 'certs/liaison-ca.cnf', 'tests/lib/stage.py'):
+    for path in ('tests/lib/network.sh', 'certs/liaison-ca', 'certs/liaison-ca.cnf', 'certs/liaison-ca-authorities.sh', 'certs/liaison-ca-registry.sh', 'tests/lib/stage.py'):
         with open(os.path.join(TOP, path), 'rb') as f:
             mark.update(f.read())
     mark.update(('%d %d' % (senders, recipients)).encode())

@@ -38,9 +38,10 @@ static inline void *run(void *arg)
     return (void *)(intptr_t)core_run(arg);
 }
 
-static inline void start(struct rig *r)
+/* Opens what start() would let run. */
+static inline void open_core(struct rig *r)
 {
-    char why[512], address[32];
+    char why[512];
 
     r->zmq =
         zmq_ctx_new(); /* one for each start: a name is free once its socket is reaped */
@@ -65,6 +66,13 @@ static inline void start(struct rig *r)
             LIAISON_OK ||
         core_new(&s, &r->core, why, sizeof why) != LIAISON_OK)
         fail_msg("%s", why);
+}
+
+static inline void start(struct rig *r)
+{
+    char address[32];
+
+    open_core(r);
     r->gate = zmq_socket(r->zmq, ZMQ_PAIR);
     r->main_pair = zmq_socket(r->zmq, ZMQ_PAIR);
     assert_int_equal(zmq_connect(r->gate, call_address(0, address)), 0);

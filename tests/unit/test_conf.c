@@ -82,7 +82,7 @@ static int check_one(const char *path)
     return failed;
 }
 
-static size_t check_folder(const char *folder)
+static size_t check_matching(const char *folder, const char *pattern)
 {
     char home[4096];
     glob_t found;
@@ -90,7 +90,7 @@ static size_t check_folder(const char *folder)
 
     assert_non_null(getcwd(home, sizeof home));
     assert_int_equal(chdir(folder), 0);
-    assert_int_equal(glob("*.conf", 0, NULL, &found), 0);
+    assert_int_equal(glob(pattern, 0, NULL, &found), 0);
     for (size_t i = 0; i < found.gl_pathc; i++)
         failed += check_one(found.gl_pathv[i]);
     size_t n = found.gl_pathc;
@@ -104,13 +104,14 @@ static size_t check_folder(const char *folder)
 static void every_broken_rules_file_is_answered_as_written_beside_it(void **state)
 {
     (void)state;
-    assert_true(check_folder("tests/data/rules") >= 44);
+    assert_true(check_matching("tests/data/rules", "*.conf") >= 100);
+    assert_true(check_matching("tests/data/rules", "*/main.conf") >= 9);
 }
 
 static void every_broken_settings_file_is_answered_as_written_beside_it(void **state)
 {
     (void)state;
-    assert_true(check_folder("tests/data/conf") >= 20);
+    assert_true(check_matching("tests/data/conf", "*.conf") >= 20);
 }
 
 static void what_is_not_set_has_its_default(void **state)

@@ -576,10 +576,14 @@ static void what_is_kept_long_enough_is_erased_and_a_move_begins_anew(void **sta
     run(r, make, &moves);
     run(r, make, &lies);
     assert_int_equal(pending(r, DEADLINE_ERASE), 2);
+    assert_int_equal(see(r, lies.number).keep_until_ms % (DAY_S * 1000), 0);
+    assert_in_range(see(r, lies.number).keep_until_ms,
+                    see(r, lies.number).now_ms + 29 * DAY_S * 1000,
+                    see(r, lies.number).now_ms + 31 * DAY_S * 1000);
     pass(r, 29 * DAY_S);
     run(r, accept_it, &moves);
     assert_int_equal(pending(r, DEADLINE_ERASE), 2); /* a move writes none */
-    pass(r, 1 * DAY_S);
+    pass(r, 2 * DAY_S);
     assert_int_equal(entries(r, LIAISON__V1__EVENT__EVENT_ERASE), 1);
     assert_true(see(r, lies.number).erased_seq > 0);
     assert_int_equal(see(r, moves.number).erased_seq, 0);
@@ -587,9 +591,9 @@ static void what_is_kept_long_enough_is_erased_and_a_move_begins_anew(void **sta
     uint64_t epoch = vault_epoch(r->core->vault);
 
     assert_int_equal(epoch, 1);
-    pass(r, 28 * DAY_S);
+    pass(r, 27 * DAY_S);
     assert_int_equal(see(r, moves.number).erased_seq, 0);
-    pass(r, 1 * DAY_S);
+    pass(r, 3 * DAY_S);
     assert_true(see(r, moves.number).erased_seq > 0);
     pass(r, 1000 * DAY_S);
     assert_int_equal(see(r, stays.number).erased_seq, 0);
@@ -609,7 +613,7 @@ static void what_is_erased_awaits_no_answer_and_its_alerts_are_gone(void **state
     waits = awaited(r, waits);
     pass(r, 14 * DAY_S);
     assert_int_equal(alerts(r, DIRECTION) + alerts(r, PRISON), 2);
-    pass(r, 6 * DAY_S);
+    pass(r, 7 * DAY_S);
     assert_int_equal(entries(r, LIAISON__V1__EVENT__EVENT_ERASE), 2);
     assert_int_equal(alerts(r, DIRECTION) + alerts(r, PRISON), 0);
     assert_int_equal(pending(r, DEADLINE_ANSWER) + pending(r, DEADLINE_ERASE), 0);
@@ -634,7 +638,7 @@ static void many_are_due_at_once_a_part_at_a_time(void **state)
         assert_int_equal(escalations(r), done + AT_ONCE < MANY ? done + AT_ONCE : MANY);
     }
     for (size_t done = 0; done < MANY; done += AT_ONCE) {
-        pass(r, done == 0 ? 6 * DAY_S : 0);
+        pass(r, done == 0 ? 7 * DAY_S : 0);
         assert_int_equal(entries(r, LIAISON__V1__EVENT__EVENT_ERASE),
                          done + AT_ONCE < MANY ? done + AT_ONCE : MANY);
     }
@@ -663,7 +667,7 @@ static void what_cannot_be_read_waits_and_the_rest_goes_on(void **state)
 
     good = awaited(r, good);
     run(r, spoil, &bad);
-    pass(r, 14 * DAY_S);
+    pass(r, 15 * DAY_S);
     assert_int_equal(escalations(r), 1);
     assert_true(see(r, good.number).n_told > 0);
     assert_int_equal(pending(r, DEADLINE_ANSWER), 1);
@@ -702,7 +706,7 @@ static void a_row_that_is_lost_is_put_back_and_one_that_leads_nowhere_goes(void 
     run(r, look_again, NULL);
     pass(r, 14 * DAY_S);
     assert_int_equal(escalations(r), 1);
-    pass(r, 6 * DAY_S);
+    pass(r, 7 * DAY_S);
     assert_int_equal(entries(r, LIAISON__V1__EVENT__EVENT_ERASE), 1);
 }
 
@@ -768,7 +772,7 @@ static void in_a_full_store_answers_wait_and_what_is_kept_is_erased(void **state
     while (code == LIAISON_OK)
         code = batch_alone(r->core, r->arena, false, fill, &n);
     assert_int_equal(code, LIAISON_FULL);
-    ahead_ns += 14 * DAY_S * S;
+    ahead_ns += 15 * DAY_S * S;
     assert_int_equal(batch_alone(r->core, r->arena, true, idle, NULL), LIAISON_OK);
     for (int i = 0; i < 3; i++) {
         bool more = false;

@@ -504,6 +504,7 @@ static enum liaison_code try_load(struct rig *r, char *why)
 static void trust_without_a_good_list_of_every_ca_is_refused(void **state)
 {
     struct rig *r = *state;
+    struct mini lu = issuing(&r->root, "lu");
     X509_CRL *forged = mini_crl(&r->fr, NULL, -60, 3600);
     mini_must(X509_CRL_sign(forged, r->stranger.key, EVP_sha256()) > 0, "sign");
     const struct row {
@@ -519,7 +520,9 @@ static void trust_without_a_good_list_of_every_ca_is_refused(void **state)
         {"fr's has ended", LIAISON_CRL, {mini_crl(&r->root, NULL, -60, 60), mini_crl(&r->fr, NULL, -60, -5), mini_crl(&r->de, NULL, -60, 60)}},
         {"fr's is from the future", LIAISON_CRL, {mini_crl(&r->root, NULL, -60, 60), mini_crl(&r->fr, NULL, 30, 60), mini_crl(&r->de, NULL, -60, 60)}},
         {"fr's is forged", LIAISON_CRL, {mini_crl(&r->root, NULL, -60, 60), forged, mini_crl(&r->de, NULL, -60, 60)}},
-        {"a stranger's besides", LIAISON_CRL, {mini_crl(&r->root, NULL, -60, 60), mini_crl(&r->fr, NULL, -60, 60), mini_crl(&r->de, NULL, -60, 60), mini_crl(&r->stranger, NULL, -60, 60)}},
+        {"one of a CA that is not in the file, or not yet", LIAISON_OK, {mini_crl(&r->root, NULL, -60, 60), mini_crl(&r->fr, NULL, -60, 60), mini_crl(&r->de, NULL, -60, 60), mini_crl(&lu, NULL, -60, 60)}},
+        {"it alone instead of fr's", LIAISON_CRL, {mini_crl(&r->root, NULL, -60, 60), mini_crl(&lu, NULL, -60, 60), mini_crl(&r->de, NULL, -60, 60)}},
+        {"a stranger's besides, under the root's name", LIAISON_CRL, {mini_crl(&r->root, NULL, -60, 60), mini_crl(&r->fr, NULL, -60, 60), mini_crl(&r->de, NULL, -60, 60), mini_crl(&r->stranger, NULL, -60, 60)}},
         {"two of fr", LIAISON_CRL, {mini_crl(&r->root, NULL, -60, 60), mini_crl(&r->fr, NULL, -60, 60), mini_crl(&r->fr, NULL, -60, 60), mini_crl(&r->de, NULL, -60, 60)}},
         /* clang-format on */
     };
@@ -536,6 +539,7 @@ static void trust_without_a_good_list_of_every_ca_is_refused(void **state)
         if (code != LIAISON_OK && strstr(why, r->crl) == NULL)
             fail_msg("%s: \"%s\" does not name the file", ROWS[i].why, why);
     }
+    mini_free(&lu);
 }
 
 static void a_revoked_ca_need_not_have_a_list(void **state)
