@@ -100,6 +100,12 @@ size_t rules_count(const struct rules *r);
 const struct rules_line *rules_line_at(const struct rules *r, size_t i,
                                        size_t *draft_index);
 
+/* Certificate number i of those that are denied, in order of digests. */
+const struct rules_line *rules_denied_at(const struct rules *r, size_t i, const uint8_t **sha256);
+
+/* Auditor number i as they were declared, and what it may read; NULL past the last. */
+const char *rules_auditor_at(const struct rules *r, size_t i, const char **area);
+
 /* ------------------------------------------------------------ every question of a sort */
 
 /* Facts of a question that may be left open; a bit each. */
