@@ -16,12 +16,19 @@
 #include "broker/session/gate.h"
 #include "proto/tls.h"
 
+/* When each member's last published sealing certificate ends. */
+struct sealing {
+    struct sealing_end *list; /* by name */
+    size_t n;
+};
+
 /* What may be read again while the broker runs. */
 struct in_force {
     struct conf conf;
     struct tls_trust *trust;
     SSL_CTX *context;
     struct tls_identity self;
+    struct sealing sealing;
 };
 
 /* A reload on its way: the core has to take it, then every gate, and then look at its live sessions. */
@@ -130,6 +137,21 @@ void ends_tell(struct broker *b);
 
 /* Says what ends soon. Returns the milliseconds until the next look. */
 int64_t ends_mind(struct broker *b);
+
+/* ------------------------------------------------------------ sealing.c */
+
+/* Gives: *out, to be released with sealing_free(). Errors: LIAISON_MEMORY. */
+MUST_CHECK
+enum liaison_code sealing_read(const struct directory *d, struct sealing *out);
+void sealing_free(struct sealing *s);
+
+/* What was said of the same ends is not said again. */
+void sealing_follow(struct sealing *fresh, const struct sealing *was);
+
+int64_t sealing_first(const struct sealing *s); /* seconds since 1970; 0: there is none */
+
+/* Says whose ends soon, once for each step. Returns the seconds until the next look. */
+int64_t sealing_mind(struct sealing *s, int64_t now_unix);
 
 /* ------------------------------------------------------------ reload.c */
 

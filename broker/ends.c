@@ -21,6 +21,7 @@ void ends_begin(struct broker *b)
 void ends_tell(struct broker *b)
 {
     metrics_set(&b->metrics, METRIC_CRL_ENDS, (uint64_t)tls_trust_crl_ends(b->now.trust));
+    metrics_set(&b->metrics, METRIC_SEAL_ENDS, (uint64_t)sealing_first(&b->now.sealing));
     metrics_set(&b->metrics, METRIC_CERT_ENDS, (uint64_t)b->now.self.not_after_unix);
 }
 
@@ -76,7 +77,10 @@ int64_t ends_mind(struct broker *b)
     if (now >= b->look_at) {
         int64_t crl = mind_crl(b, now), own = mind_own(b, now);
 
-        b->look_at = now + (crl < own ? crl : own);
+        int64_t sealing = sealing_mind(&b->now.sealing, now),
+                next = crl < own ? crl : own;
+
+        b->look_at = now + (sealing < next ? sealing : next);
     }
     return (b->look_at - now) * 1000;
 }

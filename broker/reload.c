@@ -54,6 +54,7 @@ static void end_of(struct in_force *f)
 {
     SSL_CTX_free(f->context);
     tls_trust_free(f->trust);
+    sealing_free(&f->sealing);
     conf_free(&f->conf);
     *f = (struct in_force){0};
 }
@@ -133,6 +134,11 @@ static enum liaison_code read_all(struct broker *b, struct in_force *f,
     if (code == LIAISON_OK)
         code = directory_load(f->conf.directory, f->trust, time(NULL), directory, why,
                               why_len);
+    if (code == LIAISON_OK && sealing_read(*directory, &f->sealing) != LIAISON_OK) {
+        directory_free(*directory);
+        snprintf(why, why_len, "%s", err_text(LIAISON_MEMORY));
+        code = LIAISON_MEMORY;
+    }
     return code;
 }
 
@@ -298,6 +304,7 @@ static void take(struct broker *b)
     r->before = b->now;
     b->now = r->fresh;
     r->fresh = (struct in_force){0};
+    sealing_follow(&b->now.sealing, &r->before.sealing);
     log_level(b->now.conf.log);
     renew_ends(b, &r->before);
     r->gates = b->conf.gates;

@@ -31,6 +31,12 @@ enum liaison_code threads_core(struct broker *b, char *why, size_t why_len)
 
     if (code != LIAISON_OK)
         return code;
+    if (sealing_read(s.directory, &b->now.sealing) != LIAISON_OK) {
+        directory_free(s.directory);
+        snprintf(why, why_len, "%s", err_text(LIAISON_MEMORY));
+        return LIAISON_MEMORY;
+    }
+    ends_tell(b);
     memcpy(s.settings, b->now.conf.sha256, sizeof s.settings);
     s.last_note = b->newlog.note;
     s.notary = b->notary; /* handed over */

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2015,SC2034,SC2086,SC2154 # its variables are those of liaison-ca; words hold no blanks
 # The authorities of a network: roots and issuing CAs, their generations, lists and bundles. Sourced by liaison-ca.
 #
 # A key is followed by another one, not replaced: `fr` by `fr.2`, `root` by `root.2`. Each is a folder of its own, and nothing
@@ -35,6 +35,11 @@ retired_ids() {
     done
 }
 
+# IDs of all that ever were, each label's oldest first.
+all_ids() {
+    { ca_ids && retired_ids; } | sort -t. -k1,1 -k2,2n
+}
+
 # IDs of one label that are in use, oldest first; an ID with a number stands for itself.
 generations() { # LABEL|ID
     ca_ids | awk -F. -v id="$1" '$1 == id || $0 == id' | sort -t. -k2,2n
@@ -45,7 +50,7 @@ newest() { # LABEL
 }
 
 next_id() { # LABEL
-    { ca_ids && retired_ids; } |
+    all_ids |
         awk -F. -v l="$1" '$1 == l { n = NF > 1 ? $2 : 1; most = n > most ? n : most } END { print l "." most + 1 }'
 }
 

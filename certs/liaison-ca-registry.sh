@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2015,SC2034,SC2086,SC2154 # its variables are those of liaison-ca; words hold no blanks
 # The registry: what was issued to whom, what was revoked, what ends soon, what is published. Sourced by liaison-ca.
 
 # One line per certificate of the given authorities, oldest first, fields between tabs, "-" for what is not known:
@@ -61,9 +61,9 @@ cmd_list() {
     open_dir
     local ids
     if [ $# = 0 ]; then
-        ids=$(ca_ids && retired_ids)
+        ids=$(all_ids)
     else
-        ids=$({ ca_ids && retired_ids; } | awk -F. -v id="$1" '$1 == id || $0 == id' | sort -t. -k2,2n)
+        ids=$(all_ids | awk -F. -v id="$1" '$1 == id || $0 == id')
         [ -n "$ids" ] || need_ca "$1"
     fi
     local before='' days
@@ -81,7 +81,7 @@ cmd_list() {
 find_issued() { # WHAT [with-approvers]
     local what=$1 found all
     # shellcheck disable=SC2046
-    all=$(issued $(ca_ids && retired_ids))
+    all=$(issued $(all_ids))
     if [ -f "$what" ]; then
         local print
         print=$(openssl x509 -in "$what" -outform DER 2>/dev/null | sha256sum | cut -c1-64)
@@ -212,7 +212,7 @@ cmd_publish() {
         chmod 755 "$to" # it holds nothing but public certificates, and the broker must read it
     fi
     if [ $# = 0 ]; then # shellcheck disable=SC2046
-        all=$(issued $(ca_ids && retired_ids))
+        all=$(issued $(all_ids))
         found=$(publishable <<<"$all")
         take_back "$to" "$found" <<<"$all"
     else

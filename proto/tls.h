@@ -54,6 +54,9 @@ int64_t tls_trust_crl_ends(const struct tls_trust *t);
 /* The CRLs as DER, in the order of the file. Borrows: lives as long as t. Returns how many there are. */
 size_t tls_trust_crls(const struct tls_trust *t, const struct slice **out);
 
+/* How many bytes they are, one behind the other, and the SHA-256 of that. */
+size_t tls_trust_lists(const struct tls_trust *t, uint8_t sha256[32]);
+
 /* SHA-256 of the CRL file's bytes. */
 void tls_trust_crl_sha256(const struct tls_trust *t, uint8_t out[32]);
 
@@ -107,7 +110,7 @@ bool tls_key_in_token(const char *key);
 
 /* Reads a private key, P-256: from a PEM file, which must be a regular file that only its owner can read, or from a token, named by a
  * URI (RFC 7512) such as "pkcs11:token=liaison;object=broker?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=file:/etc/liaison/pin".
- * A key in a token stays there; the same URI gives the same key as long as the process lives, and asks the token no more.
+ * A file may hold such a URI alone in one line instead of a key. A key in a token stays there; the same URI gives the same key as long as the process lives, and asks the token no more.
  * A PIN comes from the file of `pin-source`, else from the one that LIAISON_PIN_FILE names, 0600; `pin-value` is refused.
  * Gives: *out, to be released with EVP_PKEY_free.
  * Errors: LIAISON_FILE (nor engine, module or key), LIAISON_PERMISSION (mode; PIN), LIAISON_PROFILE (not P-256), LIAISON_CONFIG (URI). */

@@ -183,19 +183,36 @@ static EVP_PKEY *parse_key(struct slice text)
     return key;
 }
 
+/* A file may say where the key is instead of holding it: a URI alone in its first line. */
+static enum liaison_code follow_file(struct slice text, EVP_PKEY **out, char *why,
+                                     size_t why_len)
+{
+    const uint8_t *end = memchr(text.p, '\n', text.n);
+    char *uri = OPENSSL_strndup((const char *)text.p,
+                                end != NULL ? (size_t)(end - text.p) : text.n);
+    enum liaison_code code = uri == NULL
+                                 ? tls_say(LIAISON_MEMORY, why, why_len, "out of memory")
+                                 : token_key(uri, out, why, why_len);
+
+    OPENSSL_free(uri);
+    return code;
+}
+
 static enum liaison_code read_key(const char *path, EVP_PKEY **out, char *why,
                                   size_t why_len)
 {
+    static const char SCHEME[] = "pkcs11:";
     struct slice text = {0};
     enum liaison_code code = tls_read_file(path, true, &text, why, why_len);
     if (code != LIAISON_OK)
         return code;
-    *out = parse_key(text);
-    tls_file_free(text);
-    if (*out == NULL)
-        return tls_say(LIAISON_FILE, why, why_len,
+    if (text.n >= sizeof SCHEME && memcmp(text.p, SCHEME, sizeof SCHEME - 1) == 0)
+        code = follow_file(text, out, why, why_len);
+    else if ((*out = parse_key(text)) == NULL)
+        code = tls_say(LIAISON_FILE, why, why_len,
                        "%s: not an unencrypted private key in PEM", path);
-    return LIAISON_OK;
+    tls_file_free(text);
+    return code;
 }
 
 bool tls_key_in_token(const char *key)

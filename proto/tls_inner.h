@@ -20,6 +20,8 @@ struct tls_trust {
     X509_STORE *store; /* the self-signed ones and all lists; policy flags set */
     struct slice
         *crls; /* DER, in the order of the file; each to be released with OPENSSL_free */
+    uint8_t lists_sha256[32]; /* of all of them, one behind the other */
+    size_t lists_bytes;
     size_t crl_count;
     int64_t crl_ends;
     uint8_t crl_sha256[32];

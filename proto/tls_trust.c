@@ -285,6 +285,21 @@ static enum liaison_code load_authorities(struct loading *l, char *why, size_t w
     return code;
 }
 
+/* False: out of memory. */
+static bool digest_lists(struct tls_trust *t)
+{
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    bool ok = ctx != NULL && EVP_DigestInit_ex2(ctx, t->sha256, NULL) == 1;
+
+    for (size_t i = 0; ok && i < t->crl_count; i++) {
+        ok = EVP_DigestUpdate(ctx, t->crls[i].p, t->crls[i].n) == 1;
+        t->lists_bytes += t->crls[i].n;
+    }
+    ok = ok && EVP_DigestFinal_ex(ctx, t->lists_sha256, NULL) == 1;
+    EVP_MD_CTX_free(ctx);
+    return ok;
+}
+
 static enum liaison_code load_lists(struct loading *l, char *why, size_t why_len)
 {
     struct slice text = {0};
@@ -297,6 +312,8 @@ static enum liaison_code load_lists(struct loading *l, char *why, size_t why_len
         code = tls_read_pem(l->path, text, add_crl, l, why, why_len);
     if (code == LIAISON_OK && EVP_Digest(text.p, text.n, l->trust->crl_sha256, NULL,
                                          l->trust->sha256, NULL) != 1)
+        code = tls_say(LIAISON_MEMORY, why, why_len, "%s: out of memory", l->path);
+    if (code == LIAISON_OK && !digest_lists(l->trust))
         code = tls_say(LIAISON_MEMORY, why, why_len, "%s: out of memory", l->path);
     if (code == LIAISON_OK)
         code = check_lists(l, why, why_len);
@@ -396,6 +413,12 @@ size_t tls_trust_crls(const struct tls_trust *t, const struct slice **out)
 {
     *out = t->crls;
     return t->crl_count;
+}
+
+size_t tls_trust_lists(const struct tls_trust *t, uint8_t sha256[32])
+{
+    memcpy(sha256, t->lists_sha256, sizeof t->lists_sha256);
+    return t->lists_bytes;
 }
 
 void tls_trust_crl_sha256(const struct tls_trust *t, uint8_t out[32])

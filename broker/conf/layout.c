@@ -3,96 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "broker/conf/lines.h"
 #include "broker/conf/pieces.h"
 
-enum {
-    INDENT = 6,
-    COLUMNS = 3,
-    COMMENTS_MAX = 60, /* a comment behind a wider line does not move the others */
-};
-
-/* A line of the result. */
-struct line {
-    const char *text; /* "": a comment of its own, or none */
-    size_t width;
-    struct slice comment;
-    bool indented; /* a comment of its own */
-};
-
-struct page {
-    struct arena *arena;
-    struct line *lines;
-    size_t n, room;
-    FILE *now; /* the line that is being written; NULL: none */
-    char *now_text;
-    size_t now_len, now_width;
-    bool failed;
-};
-
-/* ---------------------------------------------------------------- lines */
-
-static size_t width_of(struct slice text)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < text.n; i++)
-        n += (text.p[i] & 0xc0) != 0x80;
-    return n;
-}
-
-static void add_line(struct page *g, struct line line)
-{
-    if (g->n == g->room) {
-        size_t room = g->room > 0 ? 2 * g->room : 256;
-        struct line *more = arena_alloc(g->arena, room * sizeof *more);
-
-        if (more == NULL) {
-            g->failed = true;
-            return;
-        }
-        if (g->n > 0)
-            memcpy(more, g->lines, g->n * sizeof *more);
-        g->lines = more;
-        g->room = room;
-    }
-    g->lines[g->n++] = line;
-}
-
-/* Ends the line that is being written, if there is one, with a comment behind it or none. */
-static void end_line(struct page *g, struct slice comment)
-{
-    if (g->now == NULL)
-        return;
-    bool closed = fclose(g->now) == 0;
-
-    g->now = NULL;
-    if (closed)
-        add_line(g, (struct line){.text = (const char *)arena_copy(
-                                      g->arena, slice(g->now_text, g->now_len)),
-                                  .width = g->now_width,
-                                  .comment = comment});
-    g->failed = g->failed || !closed || g->lines[g->n - 1].text == NULL;
-    free(g->now_text);
-}
-
-static void put(struct page *g, struct slice text)
-{
-    if (g->now == NULL) {
-        g->now_width = 0;
-        g->now = open_memstream(&g->now_text, &g->now_len);
-        g->failed = g->failed || g->now == NULL;
-    }
-    if (g->now == NULL)
-        return;
-    fwrite(text.p, 1, text.n, g->now);
-    g->now_width += width_of(text);
-}
-
-static void put_blanks(struct page *g, size_t n)
-{
-    while (n-- > 0)
-        put(g, slice(" ", 1));
-}
+enum { COLUMNS = 3 };
 
 /* ---------------------------------------------------------------- statements */
 
@@ -113,28 +27,75 @@ static size_t statement_length(const struct piece *p, size_t left)
     return n < left && p[n].sort == PIECE_COMMENT && !p[n].first_in_line ? n + 1 : n;
 }
 
-/* Words that begin a clause, with the line that it stands in when a rule takes several. */
+enum { AGENCY_LINE = 7, TEST_LINE = 8 };
+
+/* Words that begin a clause, with the line that it stands in when a rule takes several; of agencies and tests it is
+ * all one. */
 static const struct clause_line {
     const char *word;
     unsigned line;
 } CLAUSE_LINES[] = {
-    {"within", 0}, {"purpose", 1}, {"basis", 1},    {"sections", 2}, {"reveal", 3},
-    {"return", 3}, {"keep", 3},    {"max-size", 3}, {"answer", 4},   {"approval", 5},
-    {"rate", 5},   {"until", 5},   {"when", 6},
+    {"within", 0},
+    {"purpose", 1},
+    {"basis", 1},
+    {"sections", 2},
+    {"reveal", 3},
+    {"return", 3},
+    {"keep", 3},
+    {"max-size", 3},
+    {"answer", 4},
+    {"approval", 5},
+    {"rate", 5},
+    {"until", 5},
+    {"when", 6},
+    {"regime", AGENCY_LINE},
+    {"supervisor", AGENCY_LINE},
+    {"skills", AGENCY_LINE},
+    {"languages", AGENCY_LINE},
+    {"capacity", AGENCY_LINE},
+    {"merged", AGENCY_LINE},
+    {"purpose", TEST_LINE},
+    {"basis", TEST_LINE},
+    {"minor", TEST_LINE},
+    {"adult", TEST_LINE},
+    {"handling", TEST_LINE},
+    {"regime", TEST_LINE},
+    {"informed", TEST_LINE},
+    {"urgency", TEST_LINE},
+    {"subject", TEST_LINE},
+    {"sections", TEST_LINE},
+    {"size", TEST_LINE},
+    {"on", TEST_LINE},
+    {"expect", TEST_LINE},
 };
-
-static const struct clause_line *clause_line(const struct piece *p)
-{
-    for (size_t i = 0; i < sizeof CLAUSE_LINES / sizeof *CLAUSE_LINES; i++)
-        if (piece_is(p, CLAUSE_LINES[i].word))
-            return &CLAUSE_LINES[i];
-    return NULL;
-}
 
 static bool is_rule(const struct statement *s)
 {
     return (piece_is(s->list, "allow") || piece_is(s->list, "deny")) &&
            !(s->n > 1 && piece_is(&s->list[1], "certificate"));
+}
+
+/* Where the clauses of a statement go: 0 for a rule, whose clauses say it themselves. */
+static unsigned clauses_line(const struct statement *s)
+{
+    return piece_is(s->list, "agency") ? AGENCY_LINE
+           : piece_is(s->list, "test") ? TEST_LINE
+                                       : 0;
+}
+
+/* The clause that begins with piece i, if it is outside of braces; NULL: none begins there. */
+static const struct clause_line *clause_line(const struct statement *s, size_t i)
+{
+    unsigned line = clauses_line(s);
+
+    if ((line == 0 && !is_rule(s)) || piece_is(&s->list[i - 1], "answer") ||
+        piece_is(&s->list[i - 1], "expect"))
+        return NULL;
+    for (size_t k = 0; k < sizeof CLAUSE_LINES / sizeof *CLAUSE_LINES; k++)
+        if ((CLAUSE_LINES[k].line < AGENCY_LINE ? 0 : CLAUSE_LINES[k].line) == line &&
+            piece_is(&s->list[i], CLAUSE_LINES[k].word))
+            return &CLAUSE_LINES[k];
+    return NULL;
 }
 
 static bool glued(const struct piece *p, const struct piece *before)
@@ -165,15 +126,10 @@ static bool fits(const struct statement *s)
 /* The end of the clause that begins at i. */
 static size_t clause_end(const struct statement *s, size_t i)
 {
-    bool answer = piece_is(&s->list[i], "answer");
-
-    for (i++; i < s->n; i++)
-        if (s->list[i].sort == PIECE_COMMENT ||
-            (clause_line(&s->list[i]) != NULL && s->list[i - 1].sort != PIECE_OPEN &&
-             s->list[i - 1].sort != PIECE_COMMA && !answer))
-            return i;
-        else
-            answer = false;
+    for (i++; i < s->n && s->list[i].sort != PIECE_COMMENT; i++)
+        if (clause_line(s, i) != NULL && s->list[i - 1].sort != PIECE_OPEN &&
+            s->list[i - 1].sort != PIECE_COMMA)
+            break;
     return i;
 }
 
@@ -214,10 +170,7 @@ static bool breaks(struct writer *w, size_t i)
 {
     const struct statement *s = w->s;
     size_t width = w->page->now_width;
-    const struct clause_line *clause =
-        w->depth == 0 && is_rule(s) && !(i > 0 && piece_is(&s->list[i - 1], "answer"))
-            ? clause_line(&s->list[i])
-            : NULL;
+    const struct clause_line *clause = w->depth == 0 ? clause_line(s, i) : NULL;
 
     if (piece_is(s->list, "test") && i == 2)
         return true;
@@ -264,13 +217,17 @@ static void write_between(struct writer *w, size_t i)
     if (w->page->now != NULL && p->sort != PIECE_COMMA)
         write_gap(w, i);
     else if (w->page->now == NULL && !(stands_alone(w, i) && p->sort == PIECE_CLOSE))
-        put_blanks(w->page, INDENT);
+        put_blanks(w->page, LINES_INDENT);
 }
 
 static void write_statement(struct page *g, const struct statement *s,
                             const size_t *columns)
 {
-    struct writer w = {.page = g, .s = s, .columns = columns, .broken = !fits(s)};
+    struct writer w = {.page = g,
+                       .s = s,
+                       .columns = columns,
+                       .broken = !fits(s),
+                       .line = clauses_line(s)};
 
     for (size_t i = 0; i < s->n && !g->failed; i++) {
         const struct piece *p = &s->list[i];
@@ -367,47 +324,6 @@ static void write_all(struct page *g, const struct piece *list, size_t n)
         if (!g->failed)
             write_statement(g, &s, tabular(&s) ? columns : NULL);
         i += length;
-    }
-}
-
-/* Where the comments stand that follow each other behind lines from `i` on. */
-static size_t comment_column(const struct page *g, size_t i)
-{
-    size_t column = 0;
-
-    for (; i < g->n && g->lines[i].comment.n > 0 && g->lines[i].width > 0; i++)
-        if (g->lines[i].width > column && g->lines[i].width <= COMMENTS_MAX)
-            column = g->lines[i].width;
-    return column;
-}
-
-static void print_comment(const struct page *g, size_t i, size_t *column, FILE *out)
-{
-    const struct line *l = &g->lines[i];
-    size_t gap = l->indented ? INDENT : 0;
-
-    if (l->width > 0) {
-        if (*column == 0)
-            *column = comment_column(g, i);
-        gap = 2 + (*column > l->width ? *column - l->width : 0);
-    }
-    fprintf(out, "%*s", (int)gap, "");
-    fwrite(l->comment.p, 1, l->comment.n, out);
-}
-
-static void print_lines(const struct page *g, FILE *out)
-{
-    size_t column = 0;
-
-    for (size_t i = 0; i < g->n; i++) {
-        const struct line *l = &g->lines[i];
-
-        if (l->width == 0 || l->comment.n == 0)
-            column = 0;
-        fputs(l->text, out);
-        if (l->comment.n > 0)
-            print_comment(g, i, &column, out);
-        fputc('\n', out);
     }
 }
 

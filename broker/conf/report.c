@@ -59,8 +59,8 @@ static void defuse(char *text)
             *text = '?';
 }
 
-static void note(struct report *r, struct place at, bool warning, const char *fmt,
-                 va_list args)
+__attribute__((format(printf, 4, 0))) static void
+note(struct report *r, struct place at, bool warning, const char *fmt, va_list args)
 {
     char text[MESSAGE_MAX];
 

@@ -236,6 +236,11 @@ bool sources_read_kept(struct sources *f, struct slice text)
             report_memory(f->tree->report);
             return false;
         }
+        if (!valid_utf8(slice(text.p, line))) {
+            report_error(f->tree->report, (struct place){0},
+                         "a file's name in the kept text is not UTF-8");
+            return false;
+        }
         line += stop != NULL;
         text = slice(text.p + line, text.n - line);
     }

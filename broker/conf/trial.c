@@ -266,13 +266,13 @@ static bool visit(void *arg, const struct rules_question *q)
 /* ---------------------------------------------------------------- a test */
 
 /* True if all questions with these sections are decided as expected; else x->why says what was not. */
-static bool ask(struct trial *x, const struct text *sections, size_t n)
+static bool ask(struct trial *x, const struct texts *sections, size_t from, size_t n)
 {
     const char *names[RULES_SECTIONS_MAX];
     struct rules_question q = question(x);
 
     for (size_t i = 0; i < n; i++)
-        names[i] = sections[i].s;
+        names[i] = sections->list[from + i].s;
     q.sections = names;
     q.n_sections = n;
     enum liaison_code code =
@@ -299,7 +299,7 @@ static void run(struct trial *x)
         size_t n = sections->n - from < RULES_SECTIONS_MAX ? sections->n - from
                                                            : RULES_SECTIONS_MAX;
 
-        if (!ask(x, sections->list + from, n)) {
+        if (!ask(x, sections, from, n)) {
             x->test->failure = (const char *)arena_copy(x->t->arena, slice_text(x->why));
             report_error(x->t->report, x->test->name.at, "this test fails: %s", x->why);
             return;

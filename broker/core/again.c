@@ -160,20 +160,6 @@ static int looked_row(void *arg, struct slice key, struct slice value)
     return 0;
 }
 
-bool barred_due(struct core *c)
-{
-    int32_t day = rules_day(c->time_ns / 1000000000);
-
-    if (c->barred.day != day ||
-        memcmp(c->barred.rule_set, c->rule_set, sizeof c->rule_set) != 0) {
-        memcpy(c->barred.rule_set, c->rule_set, sizeof c->rule_set);
-        c->barred.day = day;
-        c->barred.from = 0;
-        c->barred.done = false;
-    }
-    return !c->barred.done;
-}
-
 bool barred_look(struct batch *b, uint64_t *from)
 {
     struct looked l = {.n = 0};

@@ -80,17 +80,62 @@ static bool agency_wanted(const Liaison__V1__Directory *d, const struct rules_ag
            behind_cursor(d, a->name);
 }
 
-static bool fill_crls(struct batch *b, Liaison__V1__Agencies *page)
+/* What there is to have, and its digest. */
+static bool tell_lists(struct batch *b, Liaison__V1__Agencies *page)
+{
+    page->lists_sha256.data = arena_alloc(b->arena, HASH_BYTES);
+    if (page->lists_sha256.data == NULL)
+        return batch_fail(b, LIAISON_MEMORY), false;
+    page->lists_sha256.len = HASH_BYTES;
+    page->lists_size = tls_trust_lists(b->core->settings.trust, page->lists_sha256.data);
+    return true;
+}
+
+/* The lists behind agencies of so many bytes; a page that has no room for all of them has none. */
+static bool fill_crls(struct batch *b, size_t bytes, Liaison__V1__Agencies *page)
 {
     const struct slice *crls;
     size_t n = tls_trust_crls(b->core->settings.trust, &crls);
 
+    if (!tell_lists(b, page))
+        return false;
+    if (bytes + page->lists_size > b->core->settings.page_bytes)
+        return true;
     page->crls = arena_alloc(b->arena, n * sizeof *page->crls);
     if (page->crls == NULL)
         return batch_fail(b, LIAISON_MEMORY), false;
     for (size_t i = 0; i < n; i++)
         page->crls[page->n_crls++] =
             (ProtobufCBinaryData){crls[i].n, (uint8_t *)(uintptr_t)crls[i].p};
+    return true;
+}
+
+bool agencies_lists(struct batch *b, uint64_t from, Liaison__V1__Agencies *page)
+{
+    const struct slice *crls;
+    size_t n = tls_trust_crls(b->core->settings.trust, &crls),
+           room = b->core->settings.page_bytes;
+
+    if (!tell_lists(b, page))
+        return false;
+    uint64_t left = from < page->lists_size ? page->lists_size - from : 0;
+
+    room = left < room ? (size_t)left : room;
+    page->lists_part.data = arena_alloc(b->arena, room);
+    if (page->lists_part.data == NULL)
+        return batch_fail(b, LIAISON_MEMORY), false;
+    for (size_t i = 0; i < n && page->lists_part.len < room; i++) {
+        if (from >= crls[i].n) {
+            from -= crls[i].n;
+            continue;
+        }
+        size_t some = room - page->lists_part.len, rest = crls[i].n - (size_t)from;
+
+        some = rest < some ? rest : some;
+        memcpy(page->lists_part.data + page->lists_part.len, crls[i].p + from, some);
+        page->lists_part.len += some;
+        from = 0;
+    }
     return true;
 }
 
@@ -120,5 +165,5 @@ bool agencies_fill(struct batch *b, const Liaison__V1__Directory *d, size_t rows
         bytes += liaison__v1__agency__get_packed_size(row);
         page->agencies[page->n_agencies++] = row;
     }
-    return fill_crls(b, page);
+    return fill_crls(b, bytes, page);
 }

@@ -202,35 +202,6 @@ static enum liaison_code scrub_index(struct core *core, struct arena *arena)
     return code == LIAISON_FULL ? LIAISON_OK : code;
 }
 
-struct looking {
-    uint64_t from;
-    bool more;
-};
-
-static void unbar_in(struct batch *b, void *looking)
-{
-    struct looking *l = looking;
-
-    l->more = barred_look(b, &l->from);
-}
-
-/* New rules, or another day, may allow again what is barred: some of it at a time. */
-static enum liaison_code unbar(struct core *core, struct arena *arena, bool *more)
-{
-    struct looking l = {.from = core->barred.from};
-
-    if (core->evidence || !barred_due(core))
-        return LIAISON_OK;
-    enum liaison_code code = batch_alone(core, arena, false, unbar_in, &l);
-
-    if (code == LIAISON_OK) {
-        core->barred.from = l.from;
-        core->barred.done = !l.more;
-        *more = *more || l.more;
-    }
-    return code == LIAISON_FULL ? LIAISON_OK : code;
-}
-
 static enum liaison_code scrub(struct core *core, struct arena *arena)
 {
     uint64_t now_ms = core_clock_ns(CLOCK_MONOTONIC) / 1000000;
@@ -253,12 +224,20 @@ static struct call **behind(struct call **chain)
     return chain;
 }
 
+static void rates_in(struct batch *b, void *nothing)
+{
+    (void)nothing;
+    rate_recount(b);
+}
+
 static enum liaison_code serve(struct core *core, struct arena *arena,
                                zmq_pollitem_t *items)
 {
     bool more = false;
     enum liaison_code code = note(core, arena, LIAISON__V1__EVENT__EVENT_START);
 
+    if (code == LIAISON_OK && !core->evidence && rules_limit_rates(core->settings.rules))
+        code = batch_alone(core, arena, true, rates_in, NULL);
     while (code == LIAISON_OK && !core->stopping) {
         code = wait_for_calls(core, items, more);
         if (code != LIAISON_OK)
@@ -268,8 +247,6 @@ static enum liaison_code serve(struct core *core, struct arena *arena,
         code = scrub(core, arena);
         if (code == LIAISON_OK)
             code = deadline_run(core, arena, &more);
-        if (code == LIAISON_OK)
-            code = unbar(core, arena, &more);
         if (code != LIAISON_OK)
             break;
         struct call *calls = collect(core), *erasures = take_kind(&calls, CALL_ERASE);

@@ -48,6 +48,7 @@ static enum liaison_code add(struct directory *d, const struct tls_identity *who
     memcpy(row->name, who->name, sizeof row->name);
     memcpy(row->sha256, who->certificate, sizeof row->sha256);
     row->der = slice(der, len);
+    row->not_after_unix = who->not_after_unix;
     return LIAISON_OK;
 }
 

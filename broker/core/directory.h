@@ -10,6 +10,7 @@ struct published {
     char name[ID_NAME_MAX + 1]; /* whose it is */
     struct slice der;
     uint8_t sha256[32];
+    int64_t not_after_unix; /* earliest end in its chain */
 };
 
 /* Reads every *.pem in the folder `path`; what does not verify as an agency's sealing certificate is left out, with a

@@ -1,5 +1,5 @@
-/* How many referrals each rule let each sender send within the last hour: in memory, and recounted from the log when the
- * first rule that limits a rate is met. */
+/* How many referrals each rule let each sender send within the last hour: in memory, and recounted from the log at start, or
+ * when the first rule that limits a rate comes later. */
 #include <stdlib.h>
 
 #include "broker/core/state.h"
@@ -200,7 +200,7 @@ static enum liaison_code recount(struct batch *b)
     return code == LIAISON_MALFORMED ? LIAISON_DAMAGED : code;
 }
 
-static bool ready(struct batch *b)
+bool rate_recount(struct batch *b)
 {
     struct core *core = b->core;
 
@@ -223,7 +223,7 @@ const struct rules_rate *rate_reached(struct batch *b, const struct rules_decisi
 {
     uint64_t key, minute = minute_of(b->time_ns);
 
-    if (d->n_rates == 0 || !ready(b))
+    if (d->n_rates == 0 || !rate_recount(b))
         return NULL;
     for (size_t n = 0; n < d->n_rates; n++) {
         struct count *c =

@@ -456,7 +456,12 @@ void directory_call(struct batch *b, struct call *c, struct session *s)
                slice(NULL, 0));
         return;
     }
-    if (!agencies_fill(b, d, page_rows(b->core, d->limit), &page))
+    if (d->lists_from != 0 && !d->lists) {
+        core_error(b, c, LIAISON_FIELD, "lists_from belongs to lists");
+        return;
+    }
+    if (d->lists ? !agencies_lists(b, d->lists_from, &page)
+                 : !agencies_fill(b, d, page_rows(b->core, d->limit), &page))
         return;
     f.body_case = LIAISON__V1__FRAME__BODY_AGENCIES;
     f.agencies = &page;

@@ -23,6 +23,9 @@ static void step(struct batch *b, void *arg)
     case ROUND_MERGED:
         more = succession_look(b, &r->merged);
         break;
+    case ROUND_BARRED:
+        more = barred_look(b, &r->barred);
+        break;
     case ROUND_DONE:
         return;
     }

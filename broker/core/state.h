@@ -74,7 +74,7 @@ struct tended {
 
 /* Where the core is in what it goes through whenever rules, directory or day are new; zeros: at the beginning. */
 struct rounds {
-    enum { ROUND_PUBLISHED, ROUND_WITHDRAWN, ROUND_MERGED, ROUND_DONE } stage;
+    enum { ROUND_PUBLISHED, ROUND_WITHDRAWN, ROUND_MERGED, ROUND_BARRED, ROUND_DONE } stage;
     int32_t day;
     size_t published; /* of the directory's rows */
     struct keys_place {
@@ -85,6 +85,7 @@ struct rounds {
         size_t agency;   /* of the rules' */
         uint64_t number; /* of the referral in its inbox from which on to go on */
     } merged;
+    uint64_t barred; /* the first referral that was not looked at yet */
 };
 
 struct core {
@@ -117,13 +118,7 @@ struct core {
     size_t n_parties, stored_parties;
     struct map *party_names; /* by hash of the name; see party.c */
     struct tended tended;
-    struct {
-        uint8_t rule_set[32]; /* under which, and on which day, all that is barred was looked at, or is being */
-        int32_t day;
-        bool done;
-        uint64_t from;
-    } barred;
-    struct rates *rates; /* NULL: no rule that limits one was met yet */
+    struct rates *rates; /* NULL: no rule has limited one yet */
     struct map *known_keys; /* certificates that have their KEY entry; see keys.c */
     struct rounds rounds;
     bool stopping;
@@ -369,6 +364,9 @@ enum liaison_code item_get_action(struct batch *b, struct item *i, uint32_t vers
 
 struct rates;
 
+/* Counts what was committed within the last hour, once. False: the batch has failed. */
+bool rate_recount(struct batch *b);
+
 /* The limit that this sender has reached with what it sent within the last hour, NULL: none. Nothing is counted. NULL too when the
  * batch has failed. */
 const struct rules_rate *rate_reached(struct batch *b, const struct rules_decision *d, const struct party *sender);
@@ -408,9 +406,6 @@ void again_forgotten(struct batch *b, const struct item *i);
 /* Settles some of the barred ones, from number *from on, which is moved on. True: there may be more. */
 MUST_CHECK
 bool barred_look(struct batch *b, uint64_t *from);
-
-/* True while the rules or the day are others than when all that is barred was looked at last. */
-bool barred_due(struct core *c);
 
 /* ------------------------------------------------------------ index.c */
 
@@ -843,6 +838,10 @@ enum liaison_code rounds_run(struct core *c, struct arena *arena, bool *more);
 /* A page of the agencies that `d` asks for, at most `rows`, and the broker's CRLs. False: the batch has failed. */
 MUST_CHECK
 bool agencies_fill(struct batch *b, const Liaison__V1__Directory *d, size_t rows, Liaison__V1__Agencies *page);
+
+/* Part of the revocation lists, from byte `from` on. False: the batch has failed. */
+MUST_CHECK
+bool agencies_lists(struct batch *b, uint64_t from, Liaison__V1__Agencies *page);
 
 /* ------------------------------------------------------------ tend.c */
 

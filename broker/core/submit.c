@@ -90,6 +90,11 @@ static void judge(struct batch *b, struct call *c, const struct session *s,
             judge_by_rules(b, c, s, j);
         return;
     }
+    if (j->e->version != 1) {
+        j->code = LIAISON_FIELD;
+        j->text = "envelope.version: 1 for the first sending of an id";
+        return;
+    }
     judge_by_rules(b, c, s, j);
     if (j->code == LIAISON_OK)
         j->code = referral_step(j->e->type, LIAISON__V1__STATE__STATE_UNSPECIFIED,

@@ -103,6 +103,9 @@ static const struct line {
                          "When the first revocation list ends."},
     [METRIC_CERT_ENDS] = {"liaison_certificate_expiry_timestamp_seconds", "gauge",
                           "When the broker's own certificate ends, or its issuer's."},
+    [METRIC_SEAL_ENDS] = {"liaison_sealing_expiry_timestamp_seconds", "gauge",
+                          "When the first member's last published sealing certificate "
+                          "ends; 0: none is published."},
     [METRIC_RELOADS] = {"liaison_reloads_total", "counter", "Reloads done."},
     [METRIC_RELOADS_WRONG] = {"liaison_reloads_refused_total", "counter",
                               "Reloads refused: what was in force stayed in force."},

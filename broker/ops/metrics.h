@@ -20,6 +20,7 @@ enum metric {
     METRIC_STORE_FULL,    /* 1: the last batch found no room */
     METRIC_CRL_ENDS,      /* seconds since 1970, the first list of them */
     METRIC_CERT_ENDS,     /* seconds since 1970, the first of the broker's chain */
+    METRIC_SEAL_ENDS,     /* seconds since 1970, the first member that nobody can seal to any more; 0: none */
     METRIC_RELOADS,       /* done */
     METRIC_RELOADS_WRONG, /* refused */
     METRIC_RESTART,       /* settings that only a restart puts into force */

@@ -126,10 +126,11 @@ enum rules_fact {
 /* Called with one question; false ends the visit. */
 typedef bool rules_visit(void *arg, const struct rules_question *q);
 
-/* Asks for every combination of the open facts (bit 1 << RULES_FACT_X in `open`; what `q` holds of those is not
- * looked at) that any of the sets tells apart: of values that all rules treat alike, one stands for all. A word that no rule names is one
- * of them ("another"). All other facts are q's. So what holds for every question visited holds for every question there is.
- * *visited (may be NULL) is how many there were. Errors: LIAISON_LIMIT (more than `most`; none was visited),
+/* Asks for every combination of the open facts (bit 1 << RULES_FACT_X in `open`; what `q` holds of those is not looked
+ * at) that any of the sets tells apart: of values that all rules treat alike, one stands for all. A word that no rule
+ * names is one of them ("another"). Values that were not said are none. All other facts are q's. So what holds for
+ * every question visited holds for every question there is; but decision.crossing is told apart only where a rule asks
+ * for it. *visited (may be NULL) is how many there were. Errors: LIAISON_LIMIT (more than `most`; none was visited),
  * LIAISON_CLOSED (visit said so), LIAISON_MEMORY. */
 MUST_CHECK
 enum liaison_code rules_each(const struct rules *const *sets, size_t n_sets, const struct rules_question *q,
@@ -171,25 +172,31 @@ enum rules_condition {
     RULES_IF__COUNT
 };
 
-/* The conditions of rule number i that q does not meet, bit 1 << RULES_IF_X each; 0: it matches. Both agencies of q are
- * declared: else all bits are set. */
+/* The conditions of rule number i that q does not meet, bit 1 << RULES_IF_X each; 0: it matches. All bits are set
+ * if an agency of q is not declared, or is merged. */
 unsigned rules_misses(const struct rules *r, const struct rules_question *q, size_t i);
 
-/* Numbers of the allows that miss fewest conditions of q, all as many, in order; at most `room`, and none that miss more
- * than `most`. Returns how many. */
-size_t rules_nearest(const struct rules *r, const struct rules_question *q, unsigned most, size_t *out, size_t room);
+/* Numbers of the allows that miss fewest conditions of q, all as many, in order; at most `room`, and none that miss
+ * more than `most`. Returns how many. */
+size_t rules_nearest(const struct rules *r, const struct rules_question *q, unsigned most, size_t *out,
+                     size_t room);
 
 /* ------------------------------------------------------------ what can never matter */
 
 enum rules_reach {
-    RULES_REACHED,      /* some question meets this rule and it makes a difference */
+    RULES_REACHED,      /* it makes a difference, as far as is looked for here */
     RULES_NO_SENDER,    /* nobody is named by `from` */
     RULES_NO_RECIPIENT, /* nobody is named by `to` */
-    RULES_NO_PAIR, /* `within area`: no such recipient lies in such a sender's area */
-    RULES_BEATEN,  /* an allow, all of which one deny refuses: *other */
-    RULES_TWICE,   /* says the same as the rule before it: *other */
-    RULES_SHADOWED, /* another one says all that this one does, and more or as much: *other */
+    RULES_NO_PAIR,      /* `within area`: no such recipient lies in such a sender's area */
+    RULES_BEATEN,       /* an allow that lets nothing through: *other, a deny, refuses all of it; or several denies do,
+                           *other being one, that take all of it but for some values of one fact (type, minor,
+                           regime, handling, informed, urgency, subject), for some senders or for some
+                           recipients; or denies with sections remove each of its sections */
+    RULES_TWICE,        /* says the same as the rule before it: *other */
+    RULES_SHADOWED,     /* no decision changes but for its name if it goes: *other meets all that it does; if allows, it
+                           grants and returns as much, takes as many bytes and obliges as strictly */
 };
 
-/* Whether rule number i can ever matter. *other is the number of the rule that stands in its way. */
+/* Whether rule number i can ever matter. *other is the number of the rule that stands in its way. Dates are not looked
+ * at, but for `until`: the later one stays. Costs about as much as a decision. */
 enum rules_reach rules_reach(const struct rules *r, size_t i, size_t *other);

@@ -46,17 +46,24 @@ static int by_number(const void *x, const void *y)
 
 static struct words intern_all(struct build *b, const struct rules_words *from)
 {
+    enum { FEW = 16 };
     struct words w = {.any = from->any};
 
     if (from->n == 0)
         return w;
     w.list = build_take(b, b->r->arena, from->n, sizeof(struct word *));
-    for (size_t i = 0; i < from->n && b->code == LIAISON_OK; i++)
-        w.list[i] = intern(b, from->list[i]);
-    if (b->code != LIAISON_OK)
-        return w;
-    w.n = from->n;
-    qsort(w.list, w.n, sizeof(struct word *), by_number);
+    for (; w.n < from->n && b->code == LIAISON_OK; w.n++) {
+        struct word *word = intern(b, from->list[w.n]);
+        size_t at = w.n;
+
+        if (word == NULL)
+            return w;
+        for (; from->n <= FEW && at > 0 && w.list[at - 1]->number > word->number; at--)
+            w.list[at] = w.list[at - 1];
+        w.list[at] = word;
+    }
+    if (w.n > FEW)
+        qsort(w.list, w.n, sizeof(struct word *), by_number);
     return w;
 }
 
@@ -199,52 +206,63 @@ static void mark_rule(struct build *b, const struct rule *rule, size_t i)
     mark_words(b, USE_BASIS, &rule->conditions[USE_BASIS], i);
 }
 
-/* The texts of the draft's rules, in their order; they live as long as the set. NULL after a failure. */
-static struct ordered *order_texts(struct build *b)
+/* Rules as the draft has them, and their texts. */
+struct made {
+    struct rule *rules;
+    struct test *tests;
+    struct ordered *texts;
+};
+
+static void make_rule(struct build *b, const struct made *made, struct arena *line,
+                      size_t i)
 {
-    size_t n = b->draft->n_rules;
-    struct ordered *list = build_take(b, b->scratch, n, sizeof *list);
+    const struct rules_draft_rule *from = &b->draft->rules[i];
+    struct rule *rule = &made->rules[i];
+    const char *text = rules_canonical(from, line);
+
+    if (text == NULL)
+        build_fail(b, LIAISON_MEMORY);
+    rule->draft_index = i;
+    rule->line.text = build_text(b, text);
+    build_id(b, &rule->line);
+    add_rule(b, rule, from);
+    made->tests[i] = test_of(from);
+    made->texts[i] = (struct ordered){.text = rule->line.text, .draft_index = i};
+}
+
+static void make_rules(struct build *b, const struct made *made)
+{
     struct arena *line = arena_new();
 
     if (line == NULL)
         build_fail(b, LIAISON_MEMORY);
-    for (size_t i = 0; i < n && b->code == LIAISON_OK; i++) {
-        const char *text = rules_canonical(&b->draft->rules[i], line);
-
-        if (text == NULL)
-            build_fail(b, LIAISON_MEMORY);
-        list[i] = (struct ordered){.text = build_text(b, text), .draft_index = i};
+    for (size_t i = 0; i < b->draft->n_rules && b->code == LIAISON_OK; i++) {
+        make_rule(b, made, line, i);
         arena_reset(line);
     }
     arena_free(line);
-    if (b->code != LIAISON_OK)
-        return NULL;
-    rules_order(list, n);
-    return list;
 }
 
 void build_rules(struct build *b)
 {
     struct rules *r = b->r;
-    const struct rules_draft *d = b->draft;
+    size_t n = b->draft->n_rules;
+    struct made made = {build_take(b, b->scratch, n, sizeof *made.rules),
+                        build_take(b, b->scratch, n, sizeof *made.tests),
+                        build_take(b, b->scratch, n, sizeof *made.texts)};
 
-    if (!table_make(&r->by_word, count_words(d), r->arena))
+    r->rules = build_take(b, r->arena, n, sizeof *r->rules);
+    r->tests = build_take(b, r->arena, n, sizeof *r->tests);
+    if (!table_make(&r->by_word, count_words(b->draft), r->arena))
         build_fail(b, LIAISON_MEMORY);
-    r->rules = build_take(b, r->arena, d->n_rules, sizeof *r->rules);
-    r->tests = build_take(b, r->arena, d->n_rules, sizeof *r->tests);
-    struct ordered *list = b->code == LIAISON_OK ? order_texts(b) : NULL;
-
-    for (size_t i = 0; i < d->n_rules && b->code == LIAISON_OK; i++) {
-        const struct rules_draft_rule *from = &d->rules[list[i].draft_index];
-        struct rule *rule = &r->rules[i];
-
-        rule->line.text = list[i].text;
-        rule->draft_index = list[i].draft_index;
-        build_id(b, &rule->line);
-        r->tests[i] = test_of(from);
-        add_rule(b, rule, from);
-        if (b->code == LIAISON_OK)
-            mark_rule(b, rule, i);
+    if (b->code == LIAISON_OK)
+        make_rules(b, &made);
+    if (b->code == LIAISON_OK)
+        rules_order(made.texts, n);
+    for (size_t i = 0; i < n && b->code == LIAISON_OK; i++) {
+        r->rules[i] = made.rules[made.texts[i].draft_index];
+        r->tests[i] = made.tests[made.texts[i].draft_index];
+        mark_rule(b, &r->rules[i], i);
         r->n_rules++;
     }
 }

@@ -27,6 +27,8 @@ static const char *const URGENCIES[VALUES_MAX] = {NULL, "8h", "3d", "7d", "date"
 static const char *const SUBJECTS[VALUES_MAX] = {
     NULL, "suspect", "convicted", "victim", "witness", "contact", "relative", "at-risk"};
 
+enum { LINE_BYTES = 500 }; /* as long as most */
+
 /* A line in the making, and room for what is put in order. */
 struct out {
     struct arena *arena;
@@ -38,7 +40,7 @@ struct out {
 static void put_part(struct out *o, const char *text, size_t n)
 {
     if (o->n + n + 1 > o->room) {
-        size_t room = 2 * (o->n + n + 1);
+        size_t room = 2 * (o->n + n + 1) + LINE_BYTES;
         char *more = o->failed ? NULL : realloc(o->text, room);
 
         if (more == NULL) {
@@ -74,13 +76,19 @@ static int by_text(const void *a, const void *b)
 /* The list in order; NULL when memory is out. */
 static const char **sorted(struct out *o, const char *const *list, size_t n)
 {
+    enum { FEW = 16 };
     const char **copy = arena_alloc(o->arena, n * sizeof *copy);
 
     o->failed = o->failed || copy == NULL;
-    if (copy == NULL || n == 0)
-        return copy;
-    memcpy(copy, list, n * sizeof *copy);
-    qsort(copy, n, sizeof *copy, by_text);
+    for (size_t i = 0; copy != NULL && i < n; i++) {
+        size_t at = i;
+
+        for (; n <= FEW && at > 0 && strcmp(copy[at - 1], list[i]) > 0; at--)
+            copy[at] = copy[at - 1];
+        copy[at] = list[i];
+    }
+    if (copy != NULL && n > FEW)
+        qsort(copy, n, sizeof *copy, by_text);
     return copy;
 }
 

@@ -31,6 +31,14 @@ void rules_set_id(const struct rules *r, uint8_t out[32])
     memcpy(out, r->set_id, sizeof r->set_id);
 }
 
+bool rules_limit_rates(const struct rules *r)
+{
+    for (size_t i = 0; i < r->n_rules; i++)
+        if (r->rules[i].rate != 0)
+            return true;
+    return false;
+}
+
 const struct rules_agency *rules_agency(const struct rules *r, const char *name)
 {
     const struct member *m = find_member(r, name);

@@ -130,6 +130,9 @@ struct rules_answer {
     struct rules_names escalate;
 };
 
+/* True if some rule has a rate: who counts has to know what was sent before. */
+bool rules_limit_rates(const struct rules *r);
+
 /* A matching allow that lets only so many through; the core counts, and refuses what is one too many. */
 struct rules_rate {
     const struct rules_line *line;

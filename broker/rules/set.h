@@ -1,10 +1,10 @@
 #pragma once
 /* How a rule set lies in memory. Private to broker/rules.
  *
- * A row has one bit per rule. For every way in which a question can name a sender, recipient, category, purpose or basis
- * there is a row of the rules that mean it; what a question meets is the AND of five ORs of rows, and of the few that
- * are left each is tested for the rest, which fits one word of bits. Rules stand in the order of their texts, so that
- * those about one thing stand together, and a block of a row in which no bit is set takes no room. */
+ * A row has one bit per rule. For every way in which a question can name a sender, recipient, category, purpose or
+ * basis there is a row of the rules that mean it; what a question meets is the AND of five ORs of rows, and of the few
+ * that are left each is tested for the rest, which fits one word of bits. Rules stand in the order of their texts, so
+ * that those about one thing stand together, and a block of a row in which no bit is set takes no room. */
 #include <stdatomic.h>
 
 #include "broker/rules/build.h"
@@ -88,8 +88,8 @@ struct party_set {
     size_t n;
 };
 
-/* Facts with few values: each value is one bit of a word. A rule has the bits of all values that it takes, a question those
- * of its own values. Bit 0 of each stands for what was not said and for values that nobody knows. */
+/* Facts with few values: each value is one bit of a word. A rule has the bits of all values that it takes, a question
+ * those of its own values. Bit 0 of each stands for what was not said and for values that nobody knows. */
 enum fact {
     FACT_TYPE,
     FACT_MINOR,

@@ -16,7 +16,8 @@
 enum {
     EVENTS_PER_TURN = 256,
     SESSIONS_PER_TURN = 64, /* read before answers are looked at again */
-    CHECK_US = 2000,        /* of a turn in which live sessions are checked again */
+    TURN_US = 8000,         /* the same in time, as all of it may have become dear */
+    CHECK_US = 4000,        /* of a turn in which live sessions are checked again */
     SESSIONS_MAX = 65536,   /* a slot is 16 bits of a session's number */
     PAIR_MESSAGES = 1024,   /* chains on their way to the core */
     BUSY_MS = 50,           /* after a call, handshakes keep to their share for so long */
@@ -160,9 +161,10 @@ static void run_session(struct gate *g, struct session *s)
 static void run_sessions(struct gate *g)
 {
     struct session *last = g->lists[LIST_RUN].last, *s = NULL;
+    const int64_t until = gate_clock_us() + TURN_US;
 
     g->shaken = 0;
-    for (int i = 0; i < SESSIONS_PER_TURN && s != last; i++) {
+    for (int i = 0; i < SESSIONS_PER_TURN && s != last && gate_clock_us() < until; i++) {
         s = desk_first(g, LIST_RUN);
         if (s == NULL)
             break;
@@ -184,6 +186,13 @@ static void flush_sessions(struct gate *g)
         session_flush(s);
 }
 
+/* From the first session on, with nothing known of any. */
+static void check_all(struct gate *g)
+{
+    g->check_next = 0;
+    memset(g->sound, 0, sizeof g->sound);
+}
+
 static void tell_checked(struct gate *g)
 {
     struct call *c = call_new(CALL_CHECKED, (uint64_t)g->set.number << 56);
@@ -202,7 +211,7 @@ static void check_again(struct gate *g)
 
     if (g->day != today) {
         g->day = today;
-        g->check_next = 0;
+        check_all(g);
     }
     if (g->check_next == g->set.sessions)
         return;
@@ -248,8 +257,8 @@ static void take_parcel(struct gate *g)
     tally_limit(g->agencies, p.set.per_agency);
     tally_limit(g->addresses, p.set.per_address);
     g->renewed = true;
-    g->check_next = 0;
     g->cut = 0;
+    check_all(g);
 }
 
 static void answer_bell(struct gate *g)

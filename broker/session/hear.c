@@ -353,9 +353,14 @@ bool session_check_again(struct session *s)
     if (s->peer == NULL || s->state == SESSION_BARRED || s->state == SESSION_CLOSING ||
         s->state == SESSION_LINGER)
         return false;
-    code = check_peer(s, true, why, sizeof why);
-    if (code == LIAISON_OK)
+    uint8_t *sound = s->gate->sound[be32_get(s->peer->certificate) % SOUND];
+    bool known = memcmp(sound, s->peer->certificate, SOUND_BYTES) == 0;
+
+    code = check_peer(s, !known, why, sizeof why);
+    if (code == LIAISON_OK) {
+        memcpy(sound, s->peer->certificate, SOUND_BYTES);
         return false;
+    }
     log_warn("session.cut", "peer=%s session=%llu code=%d why=%s", s->peer->name,
              (unsigned long long)s->number, (int)code, log_text(why, text, sizeof text));
     session_end(s, CALL_CUT, code, why);

@@ -12,6 +12,8 @@ enum {
     CODES = 128, /* more than any code's number */
     CALLS_KEPT =
         64, /* this many calls go to the core without waiting for the end of the turn */
+    SOUND = 1024, /* certificates that are remembered while live sessions are checked again */
+    SOUND_BYTES = 32,
 };
 
 struct list {
@@ -58,6 +60,8 @@ struct gate {
     unsigned check_next;  /* the next slot to check again; set.sessions: none */
     int32_t day;          /* on which all were checked last, or are being checked */
     uint64_t cut;         /* of those checked again */
+    uint8_t sound[SOUND]
+                 [SOUND_BYTES]; /* their certificates that passed, each in its place by its first bytes: many sessions have the same */
     bool renewed;         /* main waits to hear that all were */
     bool listening;       /* the listeners are watched */
     bool stopping, over;  /* asked to stop; the core has ended */

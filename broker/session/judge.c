@@ -113,13 +113,13 @@ static enum liaison_code check_unsigned(const struct hearing *h)
     return caller_fits(h, NULL, NULL, NULL);
 }
 
-/* What referrals and actions have in common: which network, who says it, how old. */
+/* What referrals and actions have in common: which network, who says it, how old. What is sealed again is as old as it is. */
 static enum liaison_code origin_fits(const struct hearing *h, const char *network,
-                                     const char *agency, struct slice id)
+                                     const char *agency, struct slice id, bool again)
 {
     if (strcmp(network, h->j->network) != 0)
         return deny(h, LIAISON_NETWORK, "signed for another network");
-    if (!id_fresh(id, h->now_unix_ms))
+    if (again ? !id_valid(id) : !id_fresh(id, h->now_unix_ms))
         return deny(h, LIAISON_ID,
                     "the id's time is more than 30 days ago or 5 minutes ahead");
     if (strcmp(agency, h->peer->name) != 0)
@@ -229,8 +229,8 @@ static enum liaison_code hear_referral(const struct hearing *h,
         return code;
     e = h->c->envelope;
     if ((code = caller_fits(h, e->officer, e->purpose, e->basis)) != LIAISON_OK ||
-        (code = origin_fits(h, e->network, e->from, slice(e->id.data, e->id.len))) !=
-            LIAISON_OK ||
+        (code = origin_fits(h, e->network, e->from, slice(e->id.data, e->id.len),
+                            e->version > 1)) != LIAISON_OK ||
         (code = signature_fits(h, SIGN_REFERRAL, r->envelope, r->signature)) !=
             LIAISON_OK ||
         (code = sections_fit(h, r->sections, r->n_sections, e->digests, e->n_digests,
@@ -284,8 +284,8 @@ static enum liaison_code check_act(const struct hearing *h)
     h->c->action = a;
     if ((code = valid_signature(s->signature, &h->c->why)) != LIAISON_OK ||
         (code = caller_fits(h, a->officer, a->purpose, a->basis)) != LIAISON_OK ||
-        (code = origin_fits(h, a->network, a->agency, slice(a->id.data, a->id.len))) !=
-            LIAISON_OK ||
+        (code = origin_fits(h, a->network, a->agency, slice(a->id.data, a->id.len),
+                            false)) != LIAISON_OK ||
         (code = signature_fits(h, SIGN_ACTION, s->action, s->signature)) != LIAISON_OK ||
         (code = signer_may(h, a->move)) != LIAISON_OK)
         return code;

@@ -6,20 +6,32 @@
 
 #define BODY(name) LIAISON__V1__FRAME__BODY_##name
 
-enum { HASHES_MAX = 1024, LEVEL_MAX = 62, PARTY_MAX = 300, CITED_MAX = 24 };
+enum {
+    HASHES_MAX = 1024,
+    LEVEL_MAX = 62,
+    PARTY_MAX = 300,
+    CITED_MAX = 24,
+    RULES_TEXT_MAX = 256 << 20
+};
 
-/* Sends the call and looks at the answer; what does not hold is given all the same, as evidence. */
-static enum liaison_code
-ask(struct liaison *l, Liaison__V1__Frame *f, Liaison__V1__Frame__BodyCase want,
-    const char *(*check)(struct hash *, const struct liaison_answer *, const char *),
-    const char *about, struct liaison_answer **answer)
+static enum liaison_code ask_unseen(struct liaison *l, Liaison__V1__Frame *f,
+                                    Liaison__V1__Frame__BodyCase want,
+                                    struct liaison_answer **a)
 {
-    struct liaison_answer *a = NULL;
     struct outcall *c;
     enum liaison_code code = engine_caller_call(l, f, want, &c);
 
-    if (code == LIAISON_OK)
-        code = engine_await(l, c, &a);
+    return code == LIAISON_OK ? engine_await(l, c, a) : code;
+}
+
+typedef const char *look(struct hash *h, const struct liaison_answer *a,
+                         const char *about);
+
+/* Looks at an answer; what does not hold is given all the same, as evidence. Takes a. */
+static enum liaison_code judge(struct liaison *l, enum liaison_code code, look *check,
+                               const char *about, struct liaison_answer *a,
+                               struct liaison_answer **answer)
+{
     const char *wrong = code == LIAISON_OK ? check(l->hash, a, about) : NULL;
 
     if (wrong != NULL) {
@@ -28,6 +40,16 @@ ask(struct liaison *l, Liaison__V1__Frame *f, Liaison__V1__Frame__BodyCase want,
         code = lib_fail(l, LIAISON_SIGNATURE, "%s", a->text);
     }
     return ledger_hand_over(code, a, answer);
+}
+
+static enum liaison_code ask(struct liaison *l, Liaison__V1__Frame *f,
+                             Liaison__V1__Frame__BodyCase want, look *check,
+                             const char *about, struct liaison_answer **answer)
+{
+    struct liaison_answer *a = NULL;
+    enum liaison_code code = ask_unseen(l, f, want, &a);
+
+    return judge(l, code, check, about, a, answer);
 }
 
 /* A party's name in the ledger: an agency's as it is, another's behind its role. */
@@ -155,21 +177,76 @@ static const char *check_rules(struct hash *h, const struct liaison_answer *a,
                : "the rules: they are others than were asked for";
 }
 
-enum liaison_code liaison_rule_text(struct liaison *l, const uint8_t rule_set[32],
-                                    struct liaison_answer **answer)
+static enum liaison_code ask_text(struct liaison *l, const uint8_t rule_set[32],
+                                  uint64_t from, struct liaison_answer **a)
 {
     Liaison__V1__Frame f = LIAISON__V1__FRAME__INIT;
     Liaison__V1__RuleText rules = LIAISON__V1__RULE_TEXT__INIT;
+
+    rules.rule_set = (ProtobufCBinaryData){HASH_BYTES, (uint8_t *)(uintptr_t)rule_set};
+    rules.from = from;
+    f.body_case = BODY(RULE_TEXT);
+    f.rule_text = &rules;
+    return ask_unseen(l, &f, BODY(RULE_TEXT_PAGE), a);
+}
+
+/* What stands behind the text that is there. False: it did not come, or is no part of one text. */
+static bool fetch_rest(struct liaison *l, const uint8_t rule_set[32], uint8_t *to,
+                       uint64_t size, size_t n)
+{
+    while (n < size) {
+        struct liaison_answer *part = NULL;
+        bool good = ask_text(l, rule_set, n, &part) == LIAISON_OK;
+        const Liaison__V1__RuleText *r = good ? part->frame->rule_text_page : NULL;
+
+        good = good && r->size == size && r->text.len > 0 && r->text.len <= size - n;
+        if (good) {
+            memcpy(to + n, r->text.data, r->text.len);
+            n += r->text.len;
+        }
+        liaison_answer_free(part);
+        if (!good)
+            return false;
+    }
+    return true;
+}
+
+/* A text that does not fit into one answer is put together in the first. */
+static enum liaison_code join_text(struct liaison *l, const uint8_t rule_set[32],
+                                   struct liaison_answer *a)
+{
+    Liaison__V1__RuleText *r = a->frame->rule_text_page;
+    uint8_t *whole;
+
+    if (r->size <= r->text.len)
+        return LIAISON_OK;
+    if (r->size > RULES_TEXT_MAX)
+        return lib_fail(l, LIAISON_LIMIT, "the rules are too long a text");
+    if ((whole = arena_alloc(a->arena, (size_t)r->size)) == NULL)
+        return lib_fail(l, LIAISON_MEMORY, "out of memory");
+    memcpy(whole, r->text.data, r->text.len);
+    if (!fetch_rest(l, rule_set, whole, r->size, r->text.len))
+        return lib_fail(l, LIAISON_CLOSED, "the rules did not come to their end");
+    r->text = (ProtobufCBinaryData){(size_t)r->size, whole};
+    return LIAISON_OK;
+}
+
+enum liaison_code liaison_rule_text(struct liaison *l, const uint8_t rule_set[32],
+                                    struct liaison_answer **answer)
+{
+    struct liaison_answer *a = NULL;
     enum liaison_code code = lib_enter(l);
 
     if (code != LIAISON_OK)
         return code;
     if (rule_set == NULL)
         return lib_fail(l, LIAISON_USAGE, "rules are named by the rule_set of an entry");
-    rules.rule_set = (ProtobufCBinaryData){HASH_BYTES, (uint8_t *)(uintptr_t)rule_set};
-    f.body_case = BODY(RULE_TEXT);
-    f.rule_text = &rules;
-    return ask(l, &f, BODY(RULE_TEXT_PAGE), check_rules, (const char *)rule_set, answer);
+    code = ask_text(l, rule_set, 0, &a);
+    if (code == LIAISON_OK && (code = join_text(l, rule_set, a)) != LIAISON_OK) {
+        liaison_answer_free(a);
+        return code;
+    }
+    return judge(l, code, check_rules, (const char *)rule_set, a, answer);
 }
 
 /* What was asked for, as check_cited() is given it. */

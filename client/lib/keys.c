@@ -15,6 +15,7 @@
 #include "client/lib/inner.h"
 #include "client/lib/kept.h"
 #include "client/lib/keys_old.h"
+#include "client/lib/lists.h"
 
 enum { WHY = 256, READER_LIFE_MS = 10 * 60 * 1000 };
 
@@ -91,6 +92,7 @@ static void take_trust(struct liaison *l, struct tls_trust *fresh)
     sign_verifier_trust(k->verifier, fresh);
     tls_trust_free(k->trust);
     k->trust = fresh;
+    memset(k->lists, 0, sizeof k->lists);
     SSL_CTX_free(k->context);
     k->context = NULL;
     forget_readers(k);
@@ -456,12 +458,18 @@ static bool signed_by_ca(struct liaison *l, X509_CRL *crl)
     return good;
 }
 
+/* Lists of the broker, DER. */
+struct offered {
+    ProtobufCBinaryData *list;
+    size_t n;
+};
+
 /* The broker's CRL that replaces `held`, or NULL. */
 static X509_CRL *newer_crl(struct liaison *l, X509_CRL *held,
-                           const Liaison__V1__Agencies *agencies)
+                           const struct offered *offered)
 {
-    for (size_t i = 0; i < agencies->n_crls; i++) {
-        X509_CRL *crl = read_crl(slice(agencies->crls[i].data, agencies->crls[i].len));
+    for (size_t i = 0; i < offered->n; i++) {
+        X509_CRL *crl = read_crl(slice(offered->list[i].data, offered->list[i].len));
 
         if (crl != NULL && supersedes(crl, held) && signed_by_ca(l, crl))
             return crl;
@@ -471,7 +479,7 @@ static X509_CRL *newer_crl(struct liaison *l, X509_CRL *held,
 }
 
 /* All our CRLs as PEM, newer ones in the place of older. NULL: there is no newer one. */
-static BIO *merge_crls(struct liaison *l, const Liaison__V1__Agencies *agencies)
+static BIO *merge_crls(struct liaison *l, const struct offered *offered)
 {
     const struct slice *held;
     size_t n = tls_trust_crls(l->keys.trust, &held);
@@ -480,7 +488,7 @@ static BIO *merge_crls(struct liaison *l, const Liaison__V1__Agencies *agencies)
 
     for (size_t i = 0; ok && i < n; i++) {
         X509_CRL *old = read_crl(held[i]);
-        X509_CRL *fresh = old == NULL ? NULL : newer_crl(l, old, agencies);
+        X509_CRL *fresh = old == NULL ? NULL : newer_crl(l, old, offered);
 
         news = news || fresh != NULL;
         ok = old != NULL && PEM_write_bio_X509_CRL(pem, fresh != NULL ? fresh : old) == 1;
@@ -547,10 +555,24 @@ static void replace_file(const char *path, struct slice bytes)
     free(fresh);
 }
 
-void keys_crls(struct liaison *l, const Liaison__V1__Agencies *agencies)
+/* Those of the page; or, where it had no room for them, fetched. */
+static struct offered find_lists(struct liaison *l, const Liaison__V1__Agencies *page,
+                                 struct arena *a)
 {
-    BIO *pem =
-        l->keys.trust == NULL || agencies->n_crls == 0 ? NULL : merge_crls(l, agencies);
+    struct offered o = {page->crls, page->n_crls};
+    struct slice one,
+        all = o.n > 0 || page->lists_size == 0 ? slice(NULL, 0) : lists_fetch(l, page, a);
+
+    if (all.n == 0 || (o.list = arena_alloc(a, LISTS_COUNT_MAX * sizeof *o.list)) == NULL)
+        return o;
+    while (o.n < LISTS_COUNT_MAX && (one = lists_next(&all)).n > 0)
+        o.list[o.n++] = (ProtobufCBinaryData){one.n, (uint8_t *)(uintptr_t)one.p};
+    return o;
+}
+
+static void take_lists(struct liaison *l, const struct offered *offered)
+{
+    BIO *pem = offered->n == 0 ? NULL : merge_crls(l, offered);
     char *text = NULL;
     long n = pem == NULL ? 0 : BIO_get_mem_data(pem, &text);
     struct tls_trust *fresh = n <= 0 ? NULL : trust_with(l, slice(text, (size_t)n));
@@ -561,4 +583,21 @@ void keys_crls(struct liaison *l, const Liaison__V1__Agencies *agencies)
         l->keys.crl = mark_of(lib_setting(l, SET_CRL));
     }
     BIO_free(pem);
+}
+
+void keys_crls(struct liaison *l, const Liaison__V1__Agencies *agencies)
+{
+    struct slice digest = slice(agencies->lists_sha256.data, agencies->lists_sha256.len);
+    struct arena *a;
+
+    if (l->keys.trust == NULL ||
+        slice_equal(digest, slice(l->keys.lists, sizeof l->keys.lists)) ||
+        (a = arena_new()) == NULL)
+        return;
+    const struct offered offered = find_lists(l, agencies, a);
+
+    take_lists(l, &offered);
+    if (offered.n > 0 && digest.n == sizeof l->keys.lists)
+        memcpy(l->keys.lists, digest.p, digest.n);
+    arena_free(a);
 }

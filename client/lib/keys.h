@@ -21,6 +21,7 @@ struct file_mark {
 struct keys {
     struct tls_trust *trust;
     struct file_mark crl; /* the file that trust was made with */
+    uint8_t lists[32];    /* digest of the broker's lists that were looked at last under this trust */
     struct sign_verifier *verifier;
     SSL_CTX *context;
     EVP_PKEY *sign_key;

@@ -80,9 +80,9 @@ LIAISON_API void liaison_free(struct liaison *l);
  *     crl               PEM: one CRL per CA; read again when it changed, and rewritten (atomically)
  *                       when the broker's directory shows a newer one                            required
  *     sign_certificate  PEM: own signing certificate, then its issuing ones                      required to connect
- *     sign_key          PEM, mode 0600                                                           required to connect
+ *     sign_key          PEM, mode 0600; or a "pkcs11:" URI of a key in a token (liaison(1))      required to connect
  *     seal_certificate  PEM: own sealing certificate                                             required to open
- *     seal_key          PEM, mode 0600                                                           required to open
+ *     seal_key          the same                                                                 required to open
  *     seal_old          "folder/seal.old": former pairs folder/seal.old-N.crt and .key, N 1 to 99. A section that was
  *                       sealed to one of them is opened with it, also when its certificate has ended
  *     officer           opaque number of the person behind the calls

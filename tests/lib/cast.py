@@ -2,13 +2,14 @@
 
 binding(out)                 the module client/python/liaison.py on the library of this build; a build with AddressSanitizer needs
                              its runtime loaded first, so the test may be started again by this
-Cast(folder, *agencies)      their certificates, made afresh by tests/lib/network.sh; client(name), revoke(name)
-Stage(cast, folder, program) a broker with the demonstration's rules; start(), stop(), kill(), reload() as stage.Broker
+Cast(folder, *agencies)      their certificates, made afresh by tests/lib/network.sh; client(name), approver(name, role), revoke(name)
+Stage(cast, folder, program) a broker with the demonstration's rules; rules(text); start(), stop(), kill() as stage.Broker
 
 All names are invented; everything in sections is synthetic.
 """
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -67,6 +68,12 @@ class Cast:
         if done.returncode != 0:
             sys.exit('cast: the network could not be made')
 
+    def approver(self, name, role):
+        """Makes one of an agency's approvers; returns the name to give to client()."""
+        script = '. "$1/tests/lib/network.sh"; NETWORK_DIR=$2; network_approver "$3" "$4"'
+        subprocess.run(['bash', '-c', script, 'cast', stage.TOP, self.folder, name, role], check=True)
+        return '%s.%s' % (name, role)
+
     def revoke(self, name):
         script = '. "$1/tests/lib/network.sh"; NETWORK_DIR=$2; network_revoke "$3" --reason keyCompromise'
         subprocess.run(['bash', '-c', script, 'cast', stage.TOP, self.folder, name], check=True)
@@ -92,10 +99,18 @@ class Stage(stage.Broker):
             file.write(text.replace('port 0\n', 'port %s\n' % self.address.rsplit(':', 1)[1], 1))
         return self.start()
 
-    def until(self, words, timeout=20.0):
+    def rules(self, text):
+        """Puts other rules into force, as SIGHUP does."""
+        with open(os.path.join(self.folder, 'rules.conf'), 'w') as file:
+            file.write(text)
+        begin = len(self.said())
+        self.process.send_signal(signal.SIGHUP)
+        self.until(' reload.done ', begin=begin)
+
+    def until(self, words, timeout=20.0, begin=0):
         """Waits until its log holds these words."""
         end = time.monotonic() + timeout
-        while words not in self.said():
+        while words not in self.said(begin):
             if time.monotonic() > end:
                 sys.exit('cast: the broker did not say "%s":\n%s' % (words, self.said()))
             time.sleep(0.01)

@@ -83,6 +83,19 @@ network_agency() {
     done
 }
 
+# An approver's profile, PROFILE.ROLE beside its agency's: AGENCY ROLE
+network_approver() {
+    local at
+    at=$(network_profile "$1").$2
+    mkdir -p "$at" && chmod 700 "$at" &&
+        _network_key "$at/sign.key" "$at/sign.csr" &&
+        _network_quiet network_ca issue approver "$1" "$2" "$at/sign.csr" --out "$at/sign.crt" &&
+        rm "$at/sign.csr" &&
+        printf '{"network":"%s","broker":"%s","agency":"%s","approver":"%s"}\n' \
+            "$NETWORK" "$NETWORK_ADDRESS" "$1" "$2" >"$at/profile.json" &&
+        _network_trust "$at"
+}
+
 network_auditor() {
     local name at
     for name; do

@@ -108,11 +108,19 @@ class Broker:
         self.process = self.address = None
         shutil.rmtree(self.folder, ignore_errors=True)
         os.makedirs(self.folder)
-        with open(os.path.join(self.folder, 'rules.conf'), 'w') as f:
-            f.write(rules(net.senders, net.recipients))
+        self.net = net
+        self.write_rules()
         with open(os.path.join(self.folder, 'liaisond.conf'), 'w') as f:
-            f.write(SETTINGS.format(store=self.store, folder=self.folder, more=more, per_address=per_address,
+            f.write(SETTINGS.format(store=self.store, folder=self.folder, more=more.format(folder=self.folder), per_address=per_address,
                                     broker=os.path.join(net.folder, 'broker')))
+
+    def write_rules(self, more=0):
+        """Those of the load, and so many that nobody ever meets."""
+        with open(os.path.join(self.folder, 'rules.conf'), 'w') as f:
+            f.write(rules(self.net.senders, self.net.recipients))
+            for i in range(more):
+                f.write('allow referral "load" from kind source to kind sink within area\n'
+                        '      purpose { reintegration } basis { never-%d }  sections { needs }\n' % i)
 
     def start(self, timeout=20.0):
         """The ordinary start, the same every time. Returns when it says that it is ready."""

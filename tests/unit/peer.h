@@ -37,16 +37,7 @@ static const char PEER_CA[] =
     "broker\n"
     "member seal fr/lyon/prison seal\n"
     "member sign fr/lyon/old old --start 2020-01-01 --end 2020-02-01\n"
-    "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -keyout dpo.key "
-    "-subj /CN=request -out dpo.csr\n"
-    "printf '%s\\n' basicConstraints=critical,CA:FALSE "
-    "keyUsage=critical,digitalSignature extendedKeyUsage=clientAuth "
-    "authorityKeyIdentifier=keyid:always "
-    "subjectAltName=URI:spiffe://fr.test.example/agency/lyon/prison/approver/dpo "
-    ">dpo.ext\n"
-    "openssl x509 -req -in dpo.csr -CA ca/registrars/fr/ca.crt -CAkey "
-    "ca/registrars/fr/ca.key -extfile dpo.ext -days 30 -out dpo.crt\n"
-    "cat ca/registrars/fr/ca.crt >>dpo.crt\n"
+    "member approver 'fr/lyon/prison dpo' dpo\n"
     "$CA ca-bundle --dir ca --out ca.crt; $CA crl --dir ca --out crl.pem\n";
 
 static inline void peer_shell(const char *dir, const char *script)

@@ -136,6 +136,39 @@ static void a_start_is_held_behind_the_last_entry_or_a_week_past_it(void **state
     }
 }
 
+static void
+the_answer_clock_stands_while_the_broker_is_down_or_its_clock_is_held(void **state)
+{
+    static const struct {
+        const char *why;
+        uint64_t passes_s; /* until this look */
+        bool held;
+        uint64_t paused_s; /* after it, all in all */
+    } ROWS[] = {
+        {"down since it was last alive", 500, false, 500},
+        {"it runs", 1000, false, 500},
+        {"held since the last look", 10, true, 510},
+        {"held", 100, true, 610},
+        {"confirmed: until then it was held", 3600, false, 4210},
+        {"it runs again", 1000, false, 4210},
+    };
+    struct answer_clock a;
+    uint64_t now = NOW;
+
+    (void)state;
+    answer_clock_start(&a, 0, now);
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        now += ROWS[i].passes_s * S;
+        answer_clock_look(&a, now, ROWS[i].held);
+        if (a.paused_ns != ROWS[i].paused_s * S)
+            fail_msg("%s: paused %llu ns", ROWS[i].why, (unsigned long long)a.paused_ns);
+        assert_int_equal(answer_clock_of(&a, now), now - ROWS[i].paused_s * S);
+    }
+    answer_clock_start(&a, 0, 0); /* a store that has none */
+    answer_clock_look(&a, NOW, true);
+    assert_int_equal(a.paused_ns, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -146,6 +179,8 @@ int main(void)
         cmocka_unit_test(held_it_follows_the_monotonic_clock_until_it_is_confirmed),
         cmocka_unit_test(confirmed_while_behind_it_waits_for_the_wall_clock),
         cmocka_unit_test(a_start_is_held_behind_the_last_entry_or_a_week_past_it),
+        cmocka_unit_test(
+            the_answer_clock_stands_while_the_broker_is_down_or_its_clock_is_held),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,9 +15,12 @@
 #include <unistd.h>
 
 #include "broker/conf/conf.h"
+#include "broker/conf/fmt.h"
+#include "broker/conf/layout.h"
 #include "broker/conf/settings.h"
 #include "broker/conf/suggest.h"
 #include "broker/conf/units.h"
+#include "broker/rules/build.h"
 
 /* All of a file; NULL if there is none. */
 static char *slurp(const char *path)
@@ -231,6 +234,227 @@ static void the_set_is_named_by_the_files_that_hold_rules(void **state)
     assert_memory_not_equal(one, both, 32);
 }
 
+/* ---------------------------------------------------------------- several files */
+
+static void a_set_of_several_files_is_read_again_from_its_kept_text_alone(void **state)
+{
+    struct rules *r = NULL, *again = NULL;
+    uint8_t id[32], id_again[32];
+
+    (void)state;
+    assert_int_equal(
+        conf_load_any_rules("tests/data/rules/d8-good-tree/main.conf", &r, stderr),
+        LIAISON_OK);
+    assert_int_equal(conf_read_kept(rules_text(r), &again, stderr), LIAISON_OK);
+    rules_set_id(r, id);
+    rules_set_id(again, id_again);
+    assert_memory_equal(id, id_again, 32);
+    assert_int_equal(rules_count(r), 1);
+    assert_int_equal(rules_count(again), 1);
+    assert_memory_equal(rules_line_at(r, 0, NULL)->id, rules_line_at(again, 0, NULL)->id,
+                        32);
+    assert_string_equal(rules_line_at(r, 0, NULL)->where, "rules.d/20-rules.conf:1");
+    assert_string_equal(rules_line_at(again, 0, NULL)->where, "rules.d/20-rules.conf:1");
+    rules_free(r);
+    rules_free(again);
+}
+
+static void the_kept_text_names_each_file_but_the_first(void **state)
+{
+    static const char WANT[] = "network \"practicies.example\"\n"
+                               "include \"rules.d/*.conf\"\n"
+                               "include \"tests.conf\"\n"
+                               "# included: rules.d/10-members.conf\n";
+    struct rules *r = NULL;
+
+    (void)state;
+    assert_int_equal(
+        conf_load_any_rules("tests/data/rules/d8-good-tree/main.conf", &r, stderr),
+        LIAISON_OK);
+    assert_true(rules_text(r).n > sizeof WANT);
+    assert_memory_equal(rules_text(r).p, WANT, sizeof WANT - 1);
+    rules_free(r);
+}
+
+/* What a later version would refuse was in force once, and decisions of that time are judged again. */
+static void a_kept_text_is_read_whatever_is_idle_failing_or_over_in_it(void **state)
+{
+    static const char TEXT[] =
+        "gates 2\nrules \"elsewhere.conf\"\ninclude \"gone.conf\"\n"
+        "network \"practicies.example\"\nagency fr/a kind prison area fr\n"
+        "agency fr/b kind ngo area fr\ngroup idle { fr/a }\n"
+        "allow any any from fr/a to fr/b purpose any basis any until 2020-01-01\n"
+        "allow any \"x\" from fr/a to fr/b purpose any basis any until 2020-01-01\n"
+        "test \"fails\" any any from fr/a to fr/b expect deny\n";
+    struct rules *r = NULL;
+
+    (void)state;
+    assert_int_equal(conf_read_kept(slice_text(TEXT), &r, stderr), LIAISON_OK);
+    assert_int_equal(rules_count(r), 2);
+    rules_free(r);
+}
+
+static void what_a_reload_reads_again_is_listed(void **state)
+{
+    char folder[] = "/tmp/liaison-include-XXXXXX", path[100], settings[2000];
+    struct conf c;
+    char *base = slurp("tests/data/conf/50-good.conf");
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/liaisond.conf", folder);
+    snprintf(settings, sizeof settings, "%s", base);
+    free(base);
+    spill(path, settings);
+    snprintf(path, sizeof path, "%s/good.rules", folder);
+    spill(path, "network \"practicies.example\"\ninclude \"d/*.conf\"\n"
+                "include \"one.conf\"\n");
+    snprintf(path, sizeof path, "%s/one.conf", folder);
+    spill(path, "agency fr/a kind prison area fr\n");
+    snprintf(path, sizeof path, "%s/liaisond.conf", folder);
+    FILE *nowhere = fopen("/dev/null", "w");
+
+    assert_int_equal(conf_load(path, &c, nowhere), LIAISON_OK);
+    fclose(nowhere);
+    assert_int_equal(c.n_rules_files, 2);
+    assert_string_equal(strrchr(c.rules_files[0].path, 'd'), "d/");
+    assert_true(c.rules_files[0].folder);
+    assert_string_equal(strrchr(c.rules_files[1].path, '/'), "/one.conf");
+    assert_false(c.rules_files[1].folder);
+    conf_free(&c);
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder,
+                 (const char *[]){"liaisond.conf", "good.rules", "one.conf"}[i]);
+        assert_int_equal(unlink(path), 0);
+    }
+    assert_int_equal(rmdir(folder), 0);
+}
+
+/* ---------------------------------------------------------------- layout */
+
+/* The same rules, as their ids say, and as many agencies. */
+static void assert_same_meaning(const char *path, const struct rules *a,
+                                const struct rules *b)
+{
+    size_t n = 0, m = 0;
+
+    while (rules_agency_at(a, n) != NULL)
+        n++;
+    while (rules_agency_at(b, m) != NULL)
+        m++;
+    if (n != m || rules_count(a) != rules_count(b))
+        fail_msg("%s: layout changed how many there are", path);
+    for (size_t i = 0; i < rules_count(a); i++)
+        if (memcmp(rules_line_at(a, i, NULL)->id, rules_line_at(b, i, NULL)->id, 32) != 0)
+            fail_msg("%s: layout changed %s", path, rules_line_at(a, i, NULL)->text);
+}
+
+static void check_layout(const char *path)
+{
+    struct arena *a = arena_new();
+    char *text = slurp(path);
+    struct slice once, twice;
+    struct rules *before = NULL, *after = NULL;
+    FILE *nowhere = fopen("/dev/null", "w");
+
+    assert_true(layout(slice_text(text), a, &once));
+    assert_true(layout(once, a, &twice));
+    if (!slice_equal(once, twice))
+        fail_msg("%s: laid out twice it differs:\n%.*s", path, (int)twice.n, twice.p);
+    enum liaison_code code = conf_read_rules(path, slice_text(text), &before, nowhere);
+
+    if (code == LIAISON_OK) {
+        assert_int_equal(conf_read_rules(path, once, &after, nowhere), LIAISON_OK);
+        assert_same_meaning(path, before, after);
+    }
+    rules_free(before);
+    rules_free(after);
+    fclose(nowhere);
+    free(text);
+    arena_free(a);
+}
+
+static void laying_out_changes_no_meaning_and_twice_is_once(void **state)
+{
+    static const char *const PATTERNS[] = {"tests/data/rules/*good*.conf",
+                                           "tests/data/rules/*/*.conf",
+                                           "tests/data/rules/*/rules.d/*.conf",
+                                           "tests/data/conf/*good*",
+                                           "tests/data/demo/*.conf",
+                                           "tests/data/layout/*.conf"};
+    glob_t found = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof PATTERNS / sizeof *PATTERNS; i++)
+        glob(PATTERNS[i], i > 0 ? GLOB_APPEND : 0, NULL, &found);
+    assert_true(found.gl_pathc >= 20);
+    for (size_t i = 0; i < found.gl_pathc; i++)
+        if (strstr(found.gl_pathv[i], ".out") == NULL)
+            check_layout(found.gl_pathv[i]);
+    globfree(&found);
+}
+
+static void every_file_is_laid_out_as_written_beside_it(void **state)
+{
+    static const char *const NAMES[] = {"01-members",  "02-rules", "03-comments",
+                                        "04-settings", "05-tests", "06-blank-lines"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
+        struct arena *a = arena_new();
+        char path[200], answer[200];
+        struct slice out;
+
+        snprintf(path, sizeof path, "tests/data/layout/%s.conf", NAMES[i]);
+        snprintf(answer, sizeof answer, "tests/data/layout/%s.out", NAMES[i]);
+        char *text = slurp(path);
+
+        assert_non_null(text);
+        assert_true(layout(slice_text(text), a, &out));
+        char *got = strndup((const char *)out.p, out.n);
+
+        if (getenv("UPDATE") != NULL)
+            spill(answer, got);
+        char *want = slurp(answer);
+
+        assert_string_equal(got, want);
+        free(want);
+        free(got);
+        free(text);
+        arena_free(a);
+    }
+}
+
+static int fmt(const char *file, const char *option)
+{
+    char *words[] = {(char *)(uintptr_t)file, (char *)(uintptr_t)option};
+
+    return fmt_command(2, words);
+}
+
+static void fmt_writes_only_what_it_could_read_and_keeps_who_may_read_it(void **state)
+{
+    char path[] = "/tmp/liaison-fmt-XXXXXX";
+    struct stat st;
+
+    (void)state;
+    close(mkstemp(path));
+    spill(path, "network   \"practicies.example\"\n");
+    assert_int_equal(chmod(path, 0640), 0);
+    assert_int_equal(fmt(path, "--check"), 65);
+    assert_int_equal(fmt(path, "--write"), 0);
+    assert_int_equal(fmt(path, "--check"), 0);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0640);
+    spill(path, "netwrk   \"practicies.example\"\n");
+    assert_int_equal(fmt(path, "--write"), 78);
+    char *text = slurp(path);
+
+    assert_string_equal(text, "netwrk   \"practicies.example\"\n");
+    free(text);
+    unlink(path);
+}
+
 static void the_template_passes_its_own_check(void **state)
 {
     char path[] = "/tmp/liaison-template-XXXXXX";
@@ -248,6 +472,23 @@ static void the_template_passes_its_own_check(void **state)
         print_error("%s", said);
     free(said);
     assert_int_equal(code, LIAISON_OK);
+}
+
+static void the_template_is_laid_out_as_fmt_would(void **state)
+{
+    struct arena *a = arena_new();
+    char *text = NULL;
+    struct slice out;
+    size_t len;
+    FILE *f = open_memstream(&text, &len);
+
+    (void)state;
+    conf_print_template(f);
+    fclose(f);
+    assert_true(layout(slice(text, len), a, &out));
+    assert_true(slice_equal(out, slice(text, len)));
+    free(text);
+    arena_free(a);
 }
 
 static void help_names_every_setting(void **state)
@@ -367,6 +608,45 @@ static void numbers_with_units_are_read_exactly(void **state)
                  units_span("10000d", &span) || units_span("2yy", &span));
 }
 
+static void a_date_is_a_day_of_the_calendar(void **state)
+{
+    static const struct {
+        const char *text;
+        bool good;
+        int32_t day;
+    } ROWS[] = {
+        {"1971-01-01", true, 365},   {"2027-06-30", true, 20999},
+        {"2028-02-29", true, 21243}, {"2027-02-29", false, 0},
+        {"2027-06-31", false, 0},    {"2027-13-01", false, 0},
+        {"2027-00-10", false, 0},    {"2027-6-30", false, 0},
+        {"27-06-30", false, 0},      {"2027-06-30x", false, 0},
+        {"1970-12-31", false, 0},    {"2027--1-01", false, 0},
+        {"2027/06/30", false, 0},    {"", false, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        int32_t day = 0;
+        bool good = units_date(ROWS[i].text, &day);
+
+        if (good != ROWS[i].good || day != ROWS[i].day)
+            fail_msg("%s: %d, day %d", ROWS[i].text, good, day);
+    }
+}
+
+static void a_rate_and_a_count_have_their_bounds(void **state)
+{
+    uint32_t n = 0;
+
+    (void)state;
+    assert_true(units_count("1", &n) && units_count("1000000", &n) && n == 1000000);
+    assert_true(units_rate("20/hour", &n) && n == 20);
+    assert_false(units_count("0", &n) || units_count("01", &n) ||
+                 units_count("1000001", &n) || units_count("1/hour", &n) ||
+                 units_rate("20", &n) || units_rate("20/day", &n) ||
+                 units_rate("/hour", &n));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -376,12 +656,22 @@ int main(void)
         cmocka_unit_test(what_is_set_is_taken_and_paths_start_at_their_file),
         cmocka_unit_test(a_failed_load_leaves_the_outputs_untouched),
         cmocka_unit_test(the_set_is_named_by_the_files_that_hold_rules),
+        cmocka_unit_test(a_set_of_several_files_is_read_again_from_its_kept_text_alone),
+        cmocka_unit_test(the_kept_text_names_each_file_but_the_first),
+        cmocka_unit_test(a_kept_text_is_read_whatever_is_idle_failing_or_over_in_it),
+        cmocka_unit_test(what_a_reload_reads_again_is_listed),
+        cmocka_unit_test(laying_out_changes_no_meaning_and_twice_is_once),
+        cmocka_unit_test(every_file_is_laid_out_as_written_beside_it),
+        cmocka_unit_test(fmt_writes_only_what_it_could_read_and_keeps_who_may_read_it),
         cmocka_unit_test(the_template_passes_its_own_check),
+        cmocka_unit_test(the_template_is_laid_out_as_fmt_would),
         cmocka_unit_test(help_names_every_setting),
         cmocka_unit_test(the_demonstration_passes),
         cmocka_unit_test(a_file_past_the_limit_is_refused),
         cmocka_unit_test(the_nearest_word_is_meant_or_none),
         cmocka_unit_test(numbers_with_units_are_read_exactly),
+        cmocka_unit_test(a_date_is_a_day_of_the_calendar),
+        cmocka_unit_test(a_rate_and_a_count_have_their_bounds),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1018,7 +1018,10 @@ static void answer_about_log(struct peer *p, const Liaison__V1__Frame *f)
         hash_sha256(p->s->hash, &(struct slice){(const uint8_t *)RULES, sizeof RULES - 1},
                     1, id);
         rules.rule_set = script_bytes(s->wrong ? RULE_SET : id, 32);
-        rules.text = script_bytes(RULES, sizeof RULES - 1);
+        rules.size = sizeof RULES - 1; /* in parts of at most 7 bytes */
+        rules.text = script_bytes(
+            RULES + f->rule_text->from,
+            rules.size - f->rule_text->from < 7 ? rules.size - f->rule_text->from : 7);
         out.body_case = BODY(RULE_TEXT_PAGE);
         out.rule_text_page = &rules;
     } else if (f->body_case == BODY(ENTRIES)) {

@@ -59,7 +59,7 @@ struct made {
     struct rules_draft_rule rule;
     struct rules_party parties[2][2];
     const char *words[6][2];
-    char where[16];
+    char where[32];
 };
 
 static struct rules_parties made_parties(struct dice *d, struct rules_party room[2])

@@ -497,6 +497,7 @@ struct signed_call {
     EVP_PKEY *key;
     Liaison__V1__Type type;
     Liaison__V1__Move move; /* 0: accept */
+    uint32_t version;       /* 0: 1 */
     bool stale_id, wrong_digest, broken_signature, broken_envelope, without_signature;
     const char *caller_purpose;
     uint8_t id[16];
@@ -567,7 +568,7 @@ static struct slice make_envelope(const struct signed_call *c, struct arena *a,
     for (int i = 0; i < 8; i++)
         list[i] = bin(digests[i], 32);
     e.network = text(c->network);
-    e.version = 1;
+    e.version = c->version == 0 ? 1 : c->version;
     e.id = e.case_id = bin(arena_copy(a, slice(id, 16)), 16);
     e.from = text(c->from);
     e.to = text(c->to);
@@ -1677,6 +1678,25 @@ static void every_wrong_submit_goes_to_the_core_with_its_reason(void **state)
     rig_end(r);
 }
 
+static void what_is_sealed_again_may_be_older_than_what_is_new(void **state)
+{
+    struct rig *r = rig_new();
+    struct peer p;
+    struct signed_call c = good_call();
+
+    (void)state;
+    rig_start(r);
+    settle(r, &p, "prison");
+    c.stale_id = true;
+    send_submit(&p, 2, &c);
+    assert_int_equal(rig_wait(r, CALL_FRAME, 1).code, LIAISON_ID);
+    c.version = 2;
+    send_submit(&p, 3, &c);
+    assert_int_equal(rig_wait(r, CALL_FRAME, 2).code, LIAISON_OK);
+    peer_hang_up(&p);
+    rig_end(r);
+}
+
 static void an_action_is_judged_by_its_own_signature(void **state)
 {
     struct rig *r = rig_new();
@@ -1989,6 +2009,7 @@ int main(void)
         cmocka_unit_test(a_push_of_the_core_reaches_its_session),
         cmocka_unit_test(a_right_submit_is_found_right),
         cmocka_unit_test(every_wrong_submit_goes_to_the_core_with_its_reason),
+        cmocka_unit_test(what_is_sealed_again_may_be_older_than_what_is_new),
         cmocka_unit_test(an_action_is_judged_by_its_own_signature),
         cmocka_unit_test(agencies_and_auditors_each_have_their_own_calls),
         cmocka_unit_test(only_an_approver_approves_and_signs_little_else),

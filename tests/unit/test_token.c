@@ -366,6 +366,29 @@ static void a_key_that_is_not_there_or_not_p256_is_refused(void **state)
     assert_null(key);
 }
 
+static void a_file_may_say_in_which_token_the_key_is(void **state)
+{
+    const struct rig *r = *state;
+    char why[WHY] = "", path[96], text[600];
+    EVP_PKEY *key = NULL, *same = NULL;
+
+    snprintf(path, sizeof path, "%s/seal.old-1.key", r->dir);
+    snprintf(text, sizeof text, "%s\n", uri_of("key0", MODULE, r->pin));
+    put(path, text, 0600);
+    assert_int_equal(tls_load_key(path, &key, why, sizeof why), LIAISON_OK);
+    assert_int_equal(tls_load_key(uri_of("key0", MODULE, r->pin), &same, why, sizeof why),
+                     LIAISON_OK);
+    assert_ptr_equal(key, same);
+    EVP_PKEY_free(key);
+    EVP_PKEY_free(same);
+    put(path, "pkcs11:object=key0\n", 0600);
+    key = NULL;
+    assert_int_equal(tls_load_key(path, &key, why, sizeof why), LIAISON_CONFIG);
+    put(path, text, 0644);
+    assert_int_equal(tls_load_key(path, &key, why, sizeof why), LIAISON_PERMISSION);
+    assert_null(key);
+}
+
 /* Not even the PIN file is read: after the sandbox neither may be in reach. */
 static void the_same_uri_gives_the_same_key_without_asking_the_token(void **state)
 {
@@ -432,6 +455,7 @@ int main(void)
         cmocka_unit_test(the_pin_may_come_from_a_file_that_the_environment_names),
         cmocka_unit_test(a_key_signs_and_agrees_without_leaving_its_token),
         cmocka_unit_test(a_key_that_is_not_there_or_not_p256_is_refused),
+        cmocka_unit_test(a_file_may_say_in_which_token_the_key_is),
         cmocka_unit_test(the_same_uri_gives_the_same_key_without_asking_the_token),
         cmocka_unit_test(threads_sign_with_one_key_at_once),
     };
