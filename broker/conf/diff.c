@@ -86,7 +86,8 @@ static void subject_cells(struct diff *x, const struct rules_difference *d,
                           struct cell *cells)
 {
     if ((d->open >> RULES_FACT_TYPE & 1) == 0)
-        cells[RULES_FACT_TYPE] = cases_numbers(x->look.a, TYPES, UINT32_C(1) << d->q->type);
+        cells[RULES_FACT_TYPE] =
+            cases_numbers(x->look.a, TYPES, UINT32_C(1) << d->q->type);
     if ((d->open >> RULES_FACT_CATEGORY & 1) == 0)
         cells[RULES_FACT_CATEGORY] = cell_words(x->look.a, &d->q->category, 1, false);
 }
@@ -294,8 +295,7 @@ static int compare(struct diff *x)
 
 int diff_command(int argc, char *const *argv)
 {
-    struct diff x = {
-        .look = {.a = arena_new(), .day = rules_day((uint64_t)time(NULL))}};
+    struct diff x = {.look = {.a = arena_new(), .day = rules_day((uint64_t)time(NULL))}};
     int status = EX_USAGE;
 
     x.boxes =

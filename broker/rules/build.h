@@ -172,6 +172,9 @@ enum rules_condition {
     RULES_IF__COUNT
 };
 
+/* "category differs": that it is not met, in words. */
+const char *rules_condition_text(enum rules_condition which);
+
 /* The conditions of rule number i that q does not meet, bit 1 << RULES_IF_X each; 0: it matches. All bits are set
  * if an agency of q is not declared, or is merged. */
 unsigned rules_misses(const struct rules *r, const struct rules_question *q, size_t i);
@@ -180,6 +183,34 @@ unsigned rules_misses(const struct rules *r, const struct rules_question *q, siz
  * more than `most`. Returns how many. */
 size_t rules_nearest(const struct rules *r, const struct rules_question *q, unsigned most, size_t *out,
                      size_t room);
+
+/* ------------------------------------------------------------ a decision, line by line */
+
+/* What one line of a decision did to it. */
+struct rules_part {
+    bool allows, denies;      /* a deny that removes sections does neither */
+    uint32_t grants, removes; /* bit i: sections[i] of the question */
+    bool reveals_late;        /* it is why sections are revealed on acceptance only */
+    struct rules_names returns, escalate, approvals;
+    struct rules_span keep, answer; /* where no other line is stricter; zeros: it has no say in it */
+    uint32_t per_hour;
+};
+
+/* Line number i of a decision of this question. Lives as long as d->rules. */
+void rules_part(const struct rules_decision *d, const struct rules_question *q, size_t i, struct rules_part *out);
+
+/* What the decisions of a question turn on beside its facts. */
+struct rules_turns {
+    struct rules_names sections; /* that some rule it can meet names; rising */
+    const uint64_t *days, *sizes; /* from which on decisions may be others, rising; the first is 0 */
+    size_t n_days, n_sizes;
+};
+
+/* Of all rules that the question meets on any day and with any size, facts in `open` (1 << RULES_FACT_X) being anything.
+ * Lists live in `a`. False: memory is out. */
+MUST_CHECK
+bool rules_turns(const struct rules *r, const struct rules_question *q, unsigned open, struct arena *a,
+                 struct rules_turns *out);
 
 /* ------------------------------------------------------------ what can never matter */
 
