@@ -16,6 +16,7 @@
 
 #include "broker/broker.h"
 #include "broker/command.h"
+#include "broker/conf/diff.h"
 #include "broker/conf/explain.h"
 #include "broker/conf/fmt.h"
 #include "broker/conf/test.h"
@@ -393,6 +394,8 @@ static const struct command COMMANDS[] = {
     {"explain", "FILE ...", "what the rules say about one question, and which lines",
      "liaisond explain rules.conf --type referral --category mentoring ...", true, NULL,
      explain_command},
+    {"diff", "OLD NEW", "every decision that a change of rules changes; exit 0 if nothing is widened",
+     "liaisond diff rules.conf rules.new.conf", false, NULL, diff_command},
     {"backup", "[-c FILE] [--json] DIR",
      "copy the store into a new folder while the broker runs, and verify the copy",
      "liaisond backup /var/backups/liaison/2026-11-27", false, NULL, backup_command},

@@ -71,6 +71,10 @@ static void add_auditors(struct build *b)
         if (!table_put(&r->by_auditor, &list[i].name))
             build_fail(b, LIAISON_CONFIG);
     }
+    if (b->code != LIAISON_OK)
+        return;
+    r->auditors = list;
+    r->n_auditors = n;
 }
 
 /* ---------------------------------------------------------------- certificates, built-in rules */

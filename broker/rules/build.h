@@ -100,6 +100,12 @@ size_t rules_count(const struct rules *r);
 const struct rules_line *rules_line_at(const struct rules *r, size_t i,
                                        size_t *draft_index);
 
+/* Certificate number i of those that are denied, in order of digests. */
+const struct rules_line *rules_denied_at(const struct rules *r, size_t i, const uint8_t **sha256);
+
+/* Auditor number i as they were declared, and what it may read; NULL past the last. */
+const char *rules_auditor_at(const struct rules *r, size_t i, const char **area);
+
 /* ------------------------------------------------------------ every question of a sort */
 
 /* Facts of a question that may be left open; a bit each. */
@@ -130,6 +136,20 @@ MUST_CHECK
 enum liaison_code rules_each(const struct rules *const *sets, size_t n_sets, const struct rules_question *q,
                              unsigned open, size_t most, rules_visit *visit, void *arg, size_t *visited);
 
+/* Values that all the sets treat alike: of words either those of a list, or all but those of a list; of numbers a bit each. */
+struct rules_values {
+    struct rules_names words;
+    bool all_but;
+    uint32_t numbers; /* bit n: the enum's value n */
+};
+
+/* The same, and with each question goes what it stands for: of every open fact all the values that are alike. */
+typedef bool rules_visit_alike(void *arg, const struct rules_question *q,
+                               const struct rules_values alike[RULES_FACT__COUNT]);
+MUST_CHECK
+enum liaison_code rules_each_alike(const struct rules *const *sets, size_t n_sets, const struct rules_question *q,
+                                   unsigned open, size_t most, rules_visit_alike *visit, void *arg, size_t *visited);
+
 /* ------------------------------------------------------------ what keeps a rule from matching */
 
 /* What a rule asks of a question before it matches; a bit each. */
@@ -152,6 +172,9 @@ enum rules_condition {
     RULES_IF__COUNT
 };
 
+/* "category differs": that it is not met, in words. */
+const char *rules_condition_text(enum rules_condition which);
+
 /* The conditions of rule number i that q does not meet, bit 1 << RULES_IF_X each; 0: it matches. All bits are set
  * if an agency of q is not declared, or is merged. */
 unsigned rules_misses(const struct rules *r, const struct rules_question *q, size_t i);
@@ -160,6 +183,34 @@ unsigned rules_misses(const struct rules *r, const struct rules_question *q, siz
  * more than `most`. Returns how many. */
 size_t rules_nearest(const struct rules *r, const struct rules_question *q, unsigned most, size_t *out,
                      size_t room);
+
+/* ------------------------------------------------------------ a decision, line by line */
+
+/* What one line of a decision did to it. */
+struct rules_part {
+    bool allows, denies;      /* a deny that removes sections does neither */
+    uint32_t grants, removes; /* bit i: sections[i] of the question */
+    bool reveals_late;        /* it is why sections are revealed on acceptance only */
+    struct rules_names returns, escalate, approvals;
+    struct rules_span keep, answer; /* where no other line is stricter; zeros: it has no say in it */
+    uint32_t per_hour;
+};
+
+/* Line number i of a decision of this question. Lives as long as d->rules. */
+void rules_part(const struct rules_decision *d, const struct rules_question *q, size_t i, struct rules_part *out);
+
+/* What the decisions of a question turn on beside its facts. */
+struct rules_turns {
+    struct rules_names sections; /* that some rule it can meet names; rising */
+    const uint64_t *days, *sizes; /* from which on decisions may be others, rising; the first is 0 */
+    size_t n_days, n_sizes;
+};
+
+/* Of all rules that the question meets on any day and with any size, facts in `open` (1 << RULES_FACT_X) being anything.
+ * Lists live in `a`. False: memory is out. */
+MUST_CHECK
+bool rules_turns(const struct rules *r, const struct rules_question *q, unsigned open, struct arena *a,
+                 struct rules_turns *out);
 
 /* ------------------------------------------------------------ what can never matter */
 

@@ -11,6 +11,7 @@ struct axis {
     size_t *class, *size;          /* of each value; of each class */
     size_t *hits, *moved, *origin; /* of each class, while a rule is seen */
     size_t *chosen;                /* the value that stands for each class */
+    struct rules_values *alike;    /* all values of each class */
 };
 
 struct numbered {
@@ -275,6 +276,42 @@ static void choose(struct axis *x)
         x->chosen[x->class[value]] = value;
 }
 
+/* The words of a class; of the one that holds "another", all words but those. */
+static bool list_words(const struct axis *x, size_t class, struct arena *a,
+                       struct rules_values *out)
+{
+    const char **list = arena_alloc(a, x->n * sizeof *list);
+    size_t n = 0;
+
+    out->all_but = x->class[0] == class;
+    for (size_t value = 1; list != NULL && value < x->n; value++)
+        if ((x->class[value] == class) != out->all_but)
+            list[n++] = x->words[value];
+    out->words = (struct rules_names){list, n};
+    return list != NULL;
+}
+
+static bool list_alike(struct axis *x, struct arena *a)
+{
+    x->alike = arena_zero(a, x->n_classes * sizeof *x->alike);
+    if (x->alike == NULL)
+        return false;
+    for (size_t class = 0; x->words != NULL && class < x->n_classes; class ++)
+        if (!list_words(x, class, a, &x->alike[class]))
+            return false;
+    for (size_t value = 0; x->words == NULL && value < x->n; value++)
+        x->alike[x->class[value]].numbers |= UINT32_C(2) << value;
+    return true;
+}
+
+static bool list_all(struct each *e)
+{
+    for (unsigned fact = 0; fact < RULES_FACT__COUNT; fact++)
+        if (is_open(e, fact) && !list_alike(&e->axes[fact], e->a))
+            return false;
+    return true;
+}
+
 /* Writes value number `class` of a fact into the question. */
 static void put_value(const struct each *e, unsigned fact, size_t class,
                       struct rules_question *q)
@@ -335,26 +372,32 @@ static size_t count_all(struct each *e, size_t most)
     return n;
 }
 
-static bool visit_all(const struct each *e, size_t n, rules_visit *visit, void *arg)
+static bool visit_all(const struct each *e, size_t n, rules_visit_alike *visit, void *arg)
 {
+    struct rules_values alike[RULES_FACT__COUNT] = {0};
+
     for (size_t k = 0; k < n; k++) {
         struct rules_question q = *e->q;
         size_t rest = k;
 
         for (unsigned fact = 0; fact < RULES_FACT__COUNT; fact++)
             if (is_open(e, fact)) {
-                put_value(e, fact, rest % e->axes[fact].n_classes, &q);
+                size_t class = rest % e->axes[fact].n_classes;
+
+                put_value(e, fact, class, &q);
+                alike[fact] = e->axes[fact].alike[class];
                 rest /= e->axes[fact].n_classes;
             }
-        if (!visit(arg, &q))
+        if (!visit(arg, &q, alike))
             return false;
     }
     return true;
 }
 
-enum liaison_code rules_each(const struct rules *const *sets, size_t n_sets,
-                             const struct rules_question *q, unsigned open, size_t most,
-                             rules_visit *visit, void *arg, size_t *visited)
+enum liaison_code rules_each_alike(const struct rules *const *sets, size_t n_sets,
+                                   const struct rules_question *q, unsigned open,
+                                   size_t most, rules_visit_alike *visit, void *arg,
+                                   size_t *visited)
 {
     struct each e = {
         .sets = sets, .n_sets = n_sets, .q = q, .open = open, .a = arena_new()};
@@ -367,12 +410,37 @@ enum liaison_code rules_each(const struct rules *const *sets, size_t n_sets,
         see_sets(&e);
         size_t n = count_all(&e, most);
 
-        code = n > most                       ? LIAISON_LIMIT
-               : visit_all(&e, n, visit, arg) ? LIAISON_OK
-                                              : LIAISON_CLOSED;
+        if (n > most)
+            code = LIAISON_LIMIT;
+        else if (list_all(&e))
+            code = visit_all(&e, n, visit, arg) ? LIAISON_OK : LIAISON_CLOSED;
         if (visited != NULL && code == LIAISON_OK)
             *visited = n;
     }
     arena_free(e.a);
     return code;
+}
+
+/* A visit that does not ask what is alike. */
+struct plain {
+    rules_visit *visit;
+    void *arg;
+};
+
+static bool visit_plain(void *arg, const struct rules_question *q,
+                        const struct rules_values alike[RULES_FACT__COUNT])
+{
+    const struct plain *p = arg;
+
+    (void)alike;
+    return p->visit(p->arg, q);
+}
+
+enum liaison_code rules_each(const struct rules *const *sets, size_t n_sets,
+                             const struct rules_question *q, unsigned open, size_t most,
+                             rules_visit *visit, void *arg, size_t *visited)
+{
+    struct plain p = {visit, arg};
+
+    return rules_each_alike(sets, n_sets, q, open, most, visit_plain, &p, visited);
 }

@@ -92,6 +92,11 @@ static const char *const DIFFERS[RULES_IF__COUNT] = {
     [RULES_IF_SIZE] = "too large",
 };
 
+const char *rules_condition_text(enum rules_condition which)
+{
+    return DIFFERS[which];
+}
+
 static void say_misses(struct sentence *s, const struct rules *r, unsigned misses,
                        size_t i)
 {

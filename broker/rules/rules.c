@@ -136,3 +136,18 @@ const struct rules_line *rules_builtin(const struct rules *r, enum rules_builtin
 {
     return &r->builtin[which];
 }
+
+const struct rules_line *rules_denied_at(const struct rules *r, size_t i,
+                                         const uint8_t **sha256)
+{
+    *sha256 = r->denied[i].sha256;
+    return &r->denied[i].line;
+}
+
+const char *rules_auditor_at(const struct rules *r, size_t i, const char **area)
+{
+    if (i >= r->n_auditors)
+        return NULL;
+    *area = r->auditors[i].area;
+    return r->auditors[i].name.text;
+}

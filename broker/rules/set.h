@@ -161,6 +161,8 @@ struct rules {
     struct table by_agency, by_kind, by_group, by_auditor, by_word;
     size_t n_words;
 
+    struct auditor *auditors;
+    size_t n_auditors;
     struct denied_certificate *denied; /* in order of their digests */
     size_t n_denied;
     struct rules_line builtin[RULES_BUILTIN__COUNT];
