@@ -196,7 +196,7 @@ static void print(const struct judging *j, bool json, FILE *out)
     if (json)
         fputc('[', out);
     for (size_t i = 0; i < j->boxes.n; i++) {
-        fputs(!json ? "  if " : i == 0 ? "{" : ",{", out);
+        fputs(!json ? "  " : i == 0 ? "{" : ",{", out);
         if (json)
             (void)cases_json(out, &look, j->boxes.rows[i].cells);
         else
