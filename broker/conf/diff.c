@@ -1,5 +1,6 @@
 #include "broker/conf/diff.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <sysexits.h>
 #include <time.h>
@@ -13,7 +14,7 @@
 #include "broker/rules/compare.h"
 #include "proto/err.h"
 
-enum { QUESTIONS_MAX = 1 << 20, EX_WIDENED = 1, PATIENCE_S = 2 };
+enum { QUESTIONS_MAX = 1 << 20, EX_WIDENED = 1, PATIENCE_S = 2, KEPT_BYTES = 64 << 20 };
 enum { GONE, NEW, RULE_LISTS };
 
 struct diff {
@@ -202,20 +203,19 @@ static void compare_auditors(struct diff *x, const struct rules *has,
 
 static int usage(FILE *to)
 {
-    fputs(
-        "usage: liaisond diff OLD NEW [--on DATE] [--all] [--json]\n\n"
-        "  Shows every decision that NEW makes otherwise than OLD (settings or rules "
-        "files), in groups:\n"
-        "  what a group does not say may be anything. Exit 0: nothing is widened; 1: "
-        "something is.\n"
-        "  At most 16,777,216 pairs of agencies that a change can concern are compared: "
-        "all pairs of 4,096.\n"
-        "  --on DATE  from that day on, as 2027-01-31 (default: today)\n"
-        "  --all      name every agency of a group\n"
-        "  --json     an object per group and line\n"
-        "\nExample: liaisond diff rules.conf rules.new.conf || echo 'somebody has to "
-        "agree'\n",
-        to);
+    fputs("usage: liaisond diff OLD NEW [--on DATE] [--all] [--json]\n\n"
+          "  Shows every decision that NEW makes otherwise than OLD (settings or rules "
+          "files), in groups:\n"
+          "  what a group does not say may be anything. Exit 0: nothing is widened; 1: "
+          "something is.\n"
+          "  At most 1,048,576 pairs of agencies that a change can concern are compared: "
+          "all pairs of 1,024.\n"
+          "  --on DATE  from that day on, as 2027-01-31 (default: today)\n"
+          "  --all      name every agency of a group\n"
+          "  --json     an object per group and line\n"
+          "\nExample: liaisond diff rules.conf rules.new.conf || echo 'somebody has to "
+          "agree'\n",
+          to);
     return to == stdout ? EX_OK : EX_USAGE;
 }
 
@@ -322,6 +322,8 @@ static int compare(struct diff *x)
         code = LIAISON_MEMORY;
     if (code == LIAISON_CLOSED)
         code = LIAISON_MEMORY;
+    if (code == LIAISON_MEMORY)
+        fprintf(stderr, "liaisond: %s\n", err_text(code));
     if (code != LIAISON_OK)
         return err_exit(code);
     compare_certificates(x, x->before, x->after, true);
@@ -339,6 +341,8 @@ int diff_command(int argc, char *const *argv)
     struct diff x = {.look = {.a = arena_new(), .day = rules_day((uint64_t)time(NULL))}};
     int status = EX_USAGE;
 
+    mallopt(M_MMAP_THRESHOLD, KEPT_BYTES); /* what one question took serves the next */
+    mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
     x.boxes =
         (struct boxes){.a = x.look.a, .n_cells = CASE_COLUMNS, .n_gathered = RULE_LISTS};
     if (x.look.a == NULL)

@@ -27,7 +27,7 @@ typedef bool rules_differ(void *arg, const struct rules_difference *d);
 /* Called now and then: so many of all pairs of agencies that have to be looked at. */
 typedef void rules_compare_tell(void *arg, size_t done, size_t all);
 
-enum { RULES_PAIRS_MAX = 1 << 24 }; /* looked at in one comparison */
+enum { RULES_PAIRS_MAX = 1 << 20 }; /* looked at in one comparison */
 
 struct rules_comparison {
     const struct rules *before, *after;
