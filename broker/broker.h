@@ -61,6 +61,7 @@ struct broker {
     enum liaison_code core_ended; /* how core_run() ended; read after the join */
     const char *settings;         /* the file's path */
     struct metrics metrics;
+    struct call_time time; /* the ledger's, for the gates */
     struct page *page; /* NULL: nobody asked for one */
     struct notify notify;
     int64_t watchdog_at_ms; /* when to tell the service manager again */

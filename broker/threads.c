@@ -25,6 +25,7 @@ enum liaison_code threads_core(struct broker *b, char *why, size_t why_len)
         .page = (uint32_t)c->limits.page,
         .page_bytes = (uint32_t)(c->limits.message_bytes / 2),
         .metrics = &b->metrics,
+        .time = &b->time,
     };
     enum liaison_code code = directory_load(c->directory, b->now.trust, time(NULL),
                                             &s.directory, why, why_len);
@@ -76,6 +77,7 @@ struct gate_settings threads_gate_settings(struct broker *b, unsigned number)
     s.ping_ms = (int64_t)l->ping_ms;
     s.idle_ms = (int64_t)l->idle_ms;
     s.metrics = &b->metrics;
+    s.time = &b->time;
     return s;
 }
 

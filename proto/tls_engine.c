@@ -156,6 +156,7 @@ EVP_PKEY *token_engine_known(const struct token_uri *uri)
     if (!have_slot())
         return NULL;
     pthread_mutex_lock(&one_at_a_time);
+    ERR_set_mark();
     ENGINE *e = find_engine();
     const struct module *m = e != NULL ? ENGINE_get_ex_data(e, slot) : NULL;
     struct found *f = m != NULL && strcmp(m->path, uri->module) == 0 ? m->keys : NULL;
@@ -235,6 +236,16 @@ static enum liaison_code ask_engine(ENGINE *e, struct module *m,
     return LIAISON_OK;
 }
 
+static enum liaison_code ask(ENGINE *e, const struct token_uri *uri, const char *pin,
+                             EVP_PKEY **out, char *why, size_t why_len)
+{
+    struct module *m = module_of(e);
+    enum liaison_code code =
+        m == NULL ? no_memory(why, why_len) : open_module(e, m, uri, why, why_len);
+
+    return code == LIAISON_OK ? ask_engine(e, m, uri, pin, out, why, why_len) : code;
+}
+
 enum liaison_code token_engine_key(const struct token_uri *uri, const char *pin,
                                    EVP_PKEY **out, char *why, size_t why_len)
 {
@@ -242,21 +253,13 @@ enum liaison_code token_engine_key(const struct token_uri *uri, const char *pin,
         return no_memory(why, why_len);
     pthread_mutex_lock(&one_at_a_time);
     ENGINE *e = find_engine();
-    struct module *m = e != NULL ? module_of(e) : NULL;
-    enum liaison_code code = LIAISON_OK;
+    enum liaison_code code =
+        e != NULL ? ask(e, uri, pin, out, why, why_len)
+                  : tls_say(LIAISON_FILE, why, why_len,
+                            "%s: OpenSSL has no engine for PKCS#11; install "
+                            "libengine-pkcs11-openssl",
+                            uri->object);
 
-    ERR_set_mark();
-    if (e == NULL)
-        code = tls_say(LIAISON_FILE, why, why_len,
-                       "%s: OpenSSL has no engine for PKCS#11; install "
-                       "libengine-pkcs11-openssl",
-                       uri->object);
-    else if (m == NULL)
-        code = no_memory(why, why_len);
-    if (code == LIAISON_OK)
-        code = open_module(e, m, uri, why, why_len);
-    if (code == LIAISON_OK)
-        code = ask_engine(e, m, uri, pin, out, why, why_len);
     ENGINE_free(e);
     ERR_pop_to_mark();
     pthread_mutex_unlock(&one_at_a_time);

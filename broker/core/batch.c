@@ -19,11 +19,11 @@ static Liaison__V1__Clock clock_state(const struct ledger_clock *c)
 }
 
 /* One moment for all entries of the batch. */
-static void tell_time(struct batch *b, uint64_t wall_ns)
+static void tell_time(struct batch *b)
 {
     struct core *core = b->core;
 
-    b->time_ns = ledger_clock_now(&core->clock, wall_ns, core_clock_ns(CLOCK_BOOTTIME));
+    b->time_ns = core_time_ns(core);
     b->clock = clock_state(&core->clock);
     answer_clock_look(&core->deadlines.clock, b->time_ns, core->clock.held);
     b->stepped = core->clock.held && !core->step_told;
@@ -47,18 +47,16 @@ static void tell_step(struct batch *b)
 enum liaison_code batch_begin(struct core *core, struct arena *arena, bool full,
                               struct batch *b)
 {
-    uint64_t wall_ns = core_clock_ns(CLOCK_REALTIME);
-
     *b = (struct batch){
         .core = core,
         .arena = arena,
         .full = full,
-        .wall_ms = wall_ns / 1000000,
+        .wall_ms = core_clock_ns(CLOCK_REALTIME) / 1000000,
         .seq = core->head.size,
         .next_number = core->next_number,
         .summaries = core->summaries,
     };
-    tell_time(b, wall_ns);
+    tell_time(b);
     log_batch_begin(core->log, &b->tree);
     b->last = &b->first;
     b->last_push = &b->pushes;

@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 #include <zmq.h>
 
 #include "broker/core/directory.h"
@@ -100,4 +102,18 @@ const char *call_address(unsigned g, char out[32])
 {
     snprintf(out, 32, "inproc://gate-%u", g);
     return out;
+}
+
+void call_time_set(struct call_time *t, uint64_t time_ns, uint64_t mono_ns)
+{
+    atomic_store(&t->ahead_ns, (int64_t)(time_ns - mono_ns));
+}
+
+uint64_t call_time_ms(const struct call_time *t)
+{
+    struct timespec mono;
+
+    clock_gettime(CLOCK_BOOTTIME, &mono);
+    return (uint64_t)(atomic_load(&t->ahead_ns) + mono.tv_sec * 1000000000 + mono.tv_nsec) /
+           1000000;
 }

@@ -12,6 +12,12 @@
 struct directory;
 struct rules;
 
+/* Ledger time for the gates, as the core found it last: how far it is ahead of CLOCK_BOOTTIME. A step of the wall clock does not
+ * reach it, so that one cuts no session and moves no day of the rules. Any thread. */
+struct call_time {
+    _Atomic int64_t ahead_ns;
+};
+
 enum call_kind {
     /* gate -> core */
     CALL_OPENED, /* a named peer said Hello: peer, frame, welcome; answered once the session is logged */
@@ -86,6 +92,12 @@ struct call {
     struct slice reply;
     enum liaison_code outcome; /* ANSWER: the code that it tells */
 };
+
+/* The core has found `time_ns` when CLOCK_BOOTTIME was `mono_ns`. */
+void call_time_set(struct call_time *t, uint64_t time_ns, uint64_t mono_ns);
+
+/* Milliseconds since 1970 by ledger time. */
+uint64_t call_time_ms(const struct call_time *t);
 
 /* Gives: a cleared call with an arena of its own, or NULL when memory is out. */
 struct call *call_new(enum call_kind kind, uint64_t session);

@@ -21,6 +21,16 @@ uint64_t core_clock_ns(clockid_t which)
     return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
+uint64_t core_time_ns(struct core *c)
+{
+    uint64_t mono_ns = core_clock_ns(CLOCK_BOOTTIME),
+             now_ns = ledger_clock_now(&c->clock, core_clock_ns(CLOCK_REALTIME), mono_ns);
+
+    if (c->settings.time != NULL)
+        call_time_set(c->settings.time, now_ns, mono_ns);
+    return now_ns;
+}
+
 void core_free_chain(struct call *c)
 {
     while (c != NULL) {

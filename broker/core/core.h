@@ -11,6 +11,7 @@
 #include "liaison-codes.h"
 #include "proto/tls.h"
 
+struct call_time;
 struct core;
 
 enum { CORE_UNSIGNED_MS = 600000, CORE_UNSIGNED_ENTRIES = 100000 };
@@ -34,6 +35,7 @@ struct core_settings {
     uint32_t page;         /* rows of one page */
     uint32_t page_bytes;   /* a page ends before it would pass this */
     struct metrics *metrics; /* shared; NULL: nothing is counted */
+    struct call_time *time;  /* shared with the gates, who read it; NULL: nobody does */
     struct notary *notary;   /* taken; NULL: nothing is signed, as in tests */
     struct note_policy *witnesses; /* taken; whose cosignatures are kept; NULL: nobody's */
     uint64_t unsigned_ms, unsigned_entries; /* that may stand without a signature; 0: CORE_UNSIGNED_... */

@@ -165,6 +165,7 @@ static enum liaison_code open_store(struct core *c, char *why, size_t why_len)
     }
     ledger_clock_start(&c->clock, c->time_ns, core_clock_ns(CLOCK_REALTIME),
                        core_clock_ns(CLOCK_BOOTTIME));
+    (void)core_time_ns(c); /* for the gates, which start next */
     code = open_log(c, why, why_len);
     if (code != LIAISON_OK)
         return code;

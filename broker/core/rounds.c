@@ -35,10 +35,7 @@ static void step(struct batch *b, void *arg)
 
 static int32_t today(struct core *c)
 {
-    uint64_t now_ns = ledger_clock_now(&c->clock, core_clock_ns(CLOCK_REALTIME),
-                                       core_clock_ns(CLOCK_BOOTTIME));
-
-    return rules_day(now_ns / 1000000000);
+    return rules_day(core_time_ns(c) / 1000000000);
 }
 
 enum liaison_code rounds_run(struct core *c, struct arena *arena, bool *more)

@@ -214,6 +214,9 @@ static inline struct slice binary_slice(ProtobufCBinaryData b)
 
 uint64_t core_clock_ns(clockid_t which);
 
+/* Ledger time at this moment, which the gates are told too. */
+uint64_t core_time_ns(struct core *c);
+
 /* Releases a chain of calls with all that they hold. */
 void core_free_chain(struct call *c);
 

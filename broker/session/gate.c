@@ -61,6 +61,7 @@ void gate_defaults(struct gate_settings *s)
     s->stop_ms = 5000;
     s->strangers_ms = 60000;
     s->metrics = NULL;
+    s->time = NULL;
 }
 
 /* ---- one turn */
@@ -73,10 +74,17 @@ int64_t gate_clock_us(void)
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
+static uint64_t wall_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
 /* Reads the clocks, and lets the handshakes pay back what they took beyond their share. */
 static void read_clocks(struct gate *g)
 {
-    struct timespec t;
     int64_t now_us = gate_clock_us(), paid = (now_us - g->paid_us) / g->set.shake_share;
 
     if (paid > 0) {
@@ -84,8 +92,7 @@ static void read_clocks(struct gate *g)
         g->paid_us = now_us;
     }
     g->now_ms = now_us / 1000;
-    clock_gettime(CLOCK_REALTIME, &t);
-    g->now_unix_ms = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+    g->now_unix_ms = g->set.time != NULL ? call_time_ms(g->set.time) : wall_ms();
 }
 
 /* One call of the core. Takes it. */

@@ -59,6 +59,7 @@ struct gate_settings {
     int64_t stop_ms;      /* for the core to answer what it has, when stopping */
     int64_t strangers_ms; /* between two counts of strangers for one reason */
     struct metrics *metrics; /* shared; gate_defaults: NULL, nothing is counted */
+    const struct call_time *time; /* the core's, shared; gate_defaults: NULL, the wall clock counts, as in tests */
 };
 
 /* Fills in the limits and times of design 3; leaves the rest as it is. */
@@ -77,7 +78,7 @@ void gate_stop(struct gate *g);
 
 /* Puts other rules, trust and limits into force: for new handshakes and calls at once and all together, for live sessions as they
  * are checked again (CALL_CUT for those that fail); once all were, CALL_CHECKED to the core. Of `fresh`, number, zmq_context,
- * listeners, n_listeners, sessions and metrics must be as they were; network and broker are not looked at. Shares context, trust
+ * listeners, n_listeners, sessions, metrics and time must be as they were; network and broker are not looked at. Shares context, trust
  * and rules. Any thread; returns before it is done. */
 void gate_reload(struct gate *g, const struct gate_settings *fresh);
 

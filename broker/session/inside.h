@@ -68,7 +68,7 @@ struct gate {
     int64_t accept_at_ms; /* not before, after running out of descriptors */
     int64_t stop_ends_ms;
     int64_t now_ms; /* monotonic, of this turn */
-    uint64_t now_unix_ms;
+    uint64_t now_unix_ms; /* ledger time */
     struct call *chain, **chain_end; /* not yet handed over */
     unsigned chained;
     struct stranger strangers[CODES];

@@ -10,7 +10,7 @@ enum {
     HASHES_MAX = 1024,
     LEVEL_MAX = 62,
     PARTY_MAX = 300,
-    CITED_MAX = 24,
+    CITED_MAX = 128,
     RULES_TEXT_MAX = 256 << 20
 };
 

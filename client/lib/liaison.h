@@ -515,7 +515,7 @@ LIAISON_API enum liaison_code liaison_rule_text(struct liaison *l,
                                                 const uint8_t rule_set[32],
                                                 struct liaison_answer **answer);
 
-/* Rules of that set by their ids, n (1 to 24) of 32 bytes each, as entries cite them: liaison_answer_rule(_where), in
+/* Rules of that set by their ids, n (1 to 128) of 32 bytes each, as entries cite them: liaison_answer_rule(_where), in
  * that order (auditors). Verified: each text has that id. */
 LIAISON_API enum liaison_code liaison_rules_cited(struct liaison *l,
                                                   const uint8_t rule_set[32],

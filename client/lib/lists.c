@@ -5,6 +5,8 @@
 #include "client/lib/answer.h"
 #include "client/lib/engine.h"
 
+enum { SEQUENCE = V_ASN1_CONSTRUCTED | V_ASN1_SEQUENCE }; /* a list's first byte */
+
 static enum liaison_code ask(struct liaison *l, uint64_t from,
                              struct liaison_answer **answer)
 {
@@ -67,9 +69,8 @@ struct slice lists_next(struct slice *bytes)
     long len = 0;
     int tag, class;
 
-    if (bytes->n == 0 || bytes->n > LISTS_MAX ||
-        ASN1_get_object(&at, &len, &tag, &class, (long)bytes->n) != V_ASN1_CONSTRUCTED ||
-        tag != V_ASN1_SEQUENCE)
+    if (bytes->n == 0 || bytes->n > LISTS_MAX || bytes->p[0] != SEQUENCE ||
+        ASN1_get_object(&at, &len, &tag, &class, (long)bytes->n) != V_ASN1_CONSTRUCTED)
         return slice(NULL, 0);
     struct slice one = slice(bytes->p, (size_t)(at - bytes->p) + (size_t)len);
 

@@ -28,7 +28,7 @@ static void lay_out(struct slice text, FILE *errors)
 {
     struct rules *r = NULL, *again = NULL;
     struct arena *a = arena_new();
-    struct slice once, twice;
+    struct slice once = {0}, twice = {0};
 
     if (conf_read_rules("fuzz", text, &r, errors) == LIAISON_OK) {
         must(layout(text, a, &once) && layout(once, a, &twice));

@@ -221,7 +221,7 @@ def _(b, x):
     return x.end, x.end, rng.choice((whole(b, x), tag(x.f.number, BYTES) + b'\0'))
 
 
-@on_field('packed numbers, 0 among them', 'all', lambda x: x.is_packed)
+@on_field('packed numbers, 0 among them', 'all', lambda x: x.is_packed and x.f.type != F.TYPE_ENUM)  # known numbers alone
 def _(b, x):
     fresh = b''.join(varint(rng.choice(EDGES + [0])) for _ in range(rng.randint(1, 5)))
     return x.length, x.end, varint(len(fresh)) + fresh

@@ -625,6 +625,7 @@ static void what_nobody_signed_is_no_fork(void **state)
 
 /* ------------------------------------------------------------ notes, keys, quorum (cases 18 and 19) */
 
+/* T-104 */
 static void without_the_quorum_no_checkpoint_is_believed(void **state)
 {
     struct rig *r = *state;

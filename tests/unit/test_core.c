@@ -101,6 +101,7 @@ static void what_is_refused_leaves_no_trace_of_its_body(void **state)
     arena_free(a);
 }
 
+/* T-24 */
 static void sections_that_no_rule_grants_are_gone_before_the_commit(void **state)
 {
     struct rig *r = *state;
@@ -322,6 +323,7 @@ static size_t read_entries(struct rig *r, uint64_t session, struct arena *a,
     return n;
 }
 
+/* T-103 */
 static void an_auditor_sees_the_trail_of_its_area_denials_and_reads_included(void **state)
 {
     struct rig *r = *state;

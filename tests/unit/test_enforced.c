@@ -403,6 +403,7 @@ static void an_approval_takes_a_second_officer_and_another_certificate(void **st
     assert_code(approve(r, "dpo", "4720", id, 1, 8), LIAISON_OK);
 }
 
+/* T-57 */
 static void the_rules_are_asked_again_before_an_approval_lets_it_go(void **state)
 {
     struct rig *r = *state;

@@ -198,6 +198,7 @@ static void an_alert_tells_card_flag_and_entry(void **state)
     assert_int_equal(r->ids[0], 5);
 }
 
+/* T-79 */
 static void an_alert_whose_entry_says_something_else_does_not_verify(void **state)
 {
     static const struct told WRONG[] = {

@@ -378,6 +378,7 @@ static void an_answer_to_no_call_ends_the_connection(void **state)
     liaison_referral_free(referral);
 }
 
+/* T-14 */
 static void only_a_broker_with_the_right_certificate_is_spoken_to(void **state)
 {
     struct rig *r = *state;
@@ -1134,6 +1135,7 @@ static struct liaison_referral *with_section(struct liaison *l)
     return r;
 }
 
+/* T-64 */
 static void a_sealing_certificate_is_checked_by_the_sender(void **state)
 {
     static const struct {
@@ -1228,6 +1230,7 @@ static void a_newer_crl_is_taken_over_and_kept(void **state)
     free(want);
 }
 
+/* T-80 */
 static void an_older_or_forged_crl_is_not_taken(void **state)
 {
     static const struct published OLD = {"probation-seal.crt", "crl-old.pem"};
@@ -1430,6 +1433,7 @@ static void forge_signer(struct rig *r, Liaison__V1__SignedReferral *m)
     hash_free(h);
 }
 
+/* T-63 */
 static void nothing_forged_verifies(void **state)
 {
     static const struct forgery CASES[] = {
@@ -1527,6 +1531,7 @@ static void the_letters_of_a_burst_verify_alone_and_can_be_signed_again(void **s
         liaison_referral_free(referrals[i]);
 }
 
+/* T-25 */
 static void an_action_is_signed_and_verifies(void **state)
 {
     struct rig *r = *state;

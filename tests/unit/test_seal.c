@@ -176,6 +176,7 @@ static void every_cut_and_every_longer_form_is_refused(void **state)
     assert_int_equal(try_open(r, slice(longer, der.n + 1)), LIAISON_SEAL);
 }
 
+/* T-61 */
 static void another_reader_cannot_open(void **state)
 {
     struct rig *r = *state;

@@ -432,6 +432,7 @@ static void only_our_own_root_vouches(void **state)
     mini_free(&forged);
 }
 
+/* T-91 */
 static void a_registrar_names_its_own_members_only(void **state)
 {
     struct rig *r = *state;

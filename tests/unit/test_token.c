@@ -266,6 +266,7 @@ static void a_module_that_is_not_there_is_refused_by_name(void **state)
     assert_int_equal(ERR_peek_error(), 0);
 }
 
+/* T-87 */
 static void a_wrong_pin_is_said_and_tried_once(void **state)
 {
     const struct rig *r = *state;
@@ -329,6 +330,7 @@ static void the_pin_may_come_from_a_file_that_the_environment_names(void **state
     EVP_PKEY_free(key);
 }
 
+/* T-88 */
 static void a_key_signs_and_agrees_without_leaving_its_token(void **state)
 {
     const struct rig *r = *state;
