@@ -81,6 +81,7 @@ static void the_same_bytes_again_get_the_first_answer_and_others_a_conflict(void
     free((void *)(uintptr_t)envelope.p);
 }
 
+/* T-24 */
 static void what_is_refused_leaves_no_trace_of_its_body(void **state)
 {
     struct rig *r = *state;
