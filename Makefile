@@ -27,6 +27,7 @@ ROWS    := $(patsubst %.proto,$(OUT)/%.pb-c.o,$(wildcard broker/core/*.proto))
 PROTO   := $(call obj,proto) $(PB)
 LIB     := $(filter-out %/example.o,$(call obj,client/lib)) $(PROTO)
 MAINS   := $(patsubst %,$(OUT)/%.o,broker/main client/cli/main client/audit/main client/lib/example)
+JUDGE   := $(call obj,broker/conf broker/rules) $(GRAM) # of old entries: the broker's own
 PROGS   := $(addprefix $(OUT)/,liaisond liaison liaison-audit)
 UNITS   := $(call bin,tests/unit)
 FUZZERS := $(call bin,tests/fuzz)
@@ -43,7 +44,7 @@ OURS    := $(sort $(filter-out $(PB),$(LIB)) $(call obj,broker broker/* client/*
 all: $(PROGS) $(OUT)/libliaison.so.1 $(OUT)/libliaison.a
 $(OUT)/liaisond:      $(call obj,broker broker/*) $(GRAM) $(ROWS) $(PROTO)
 $(OUT)/liaison:       $(call obj,client/cli client/json) $(LIB)
-$(OUT)/liaison-audit: $(call obj,client/audit client/json) $(LIB)
+$(OUT)/liaison-audit: $(call obj,client/audit client/json) $(JUDGE) $(LIB)
 $(OUT)/parts.a: $(filter-out $(MAINS),$(sort $(call obj,broker broker/* client/*) $(GRAM) $(ROWS) $(PROTO))) # all but the main()s
 $(OUT)/libliaison.a: $(OUT)/liaison.o
 $(OUT)/%.a: ; rm -f $@ && $(AR) qcs $@ $^

@@ -184,7 +184,7 @@ void cases_print(FILE *f, const struct cases_look *look, const struct cell *cell
 
 void cases_line(FILE *f, const struct cases_look *look, const struct cell *cells)
 {
-    const char *between = "";
+    const char *between = "if ";
 
     for (int i = 0; i < CASE_COLUMNS; i++) {
         struct cell c;
@@ -195,8 +195,8 @@ void cases_line(FILE *f, const struct cases_look *look, const struct cell *cells
         print_cell(f, look, i, &c, ", ");
         between = "; ";
     }
-    if (*between == '\0')
-        fputs("anything", f);
+    if (*between == 'i')
+        fputs("whatever else is so", f);
 }
 
 /* ---------------------------------------------------------------- for programs */

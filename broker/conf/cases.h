@@ -34,7 +34,7 @@ bool cases_said(const struct cases_look *look, int column, const struct cell *c,
 /* A line each: "  minor    yes, unknown". */
 void cases_print(FILE *f, const struct cases_look *look, const struct cell *cells);
 
-/* All in one line, "minor yes, unknown; basis law"; "anything" where nothing is said. */
+/* All in one line, "if minor yes, unknown; basis law"; "whatever else is so" where nothing is said. */
 void cases_line(FILE *f, const struct cases_look *look, const struct cell *cells);
 
 /* Members of an object, without braces: "minor":["yes","unknown"]; "basis-not" is all but; days and sizes are

@@ -186,7 +186,7 @@ static void print_facts(FILE *f, const struct contrary *c)
                  most = c->look->all || c->boxes.n <= shown + 1 ? c->boxes.n : shown;
 
     for (size_t i = 0; i < most; i++) {
-        fputs("  if ", f);
+        fputs("  ", f);
         cases_line(f, c->look, c->boxes.rows[i].cells);
         fputc('\n', f);
     }
@@ -213,7 +213,7 @@ static void print_others(FILE *f, const struct contrary *c, const struct other *
         }
         cases_cells(c->look->a, 0, NULL, cells);
         *column_of(cells, &others[i]) = others[i].cell;
-        fputs("  if ", f);
+        fputs("  ", f);
         cases_line(f, c->look, cells);
         fputc('\n', f);
     }

@@ -1,8 +1,10 @@
 #include "broker/conf/diff.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <sysexits.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "broker/conf/cases.h"
 #include "broker/conf/conf.h"
@@ -12,7 +14,7 @@
 #include "broker/rules/compare.h"
 #include "proto/err.h"
 
-enum { QUESTIONS_MAX = 1 << 20, EX_WIDENED = 1 };
+enum { QUESTIONS_MAX = 1 << 20, EX_WIDENED = 1, PATIENCE_S = 2, KEPT_BYTES = 64 << 20 };
 enum { GONE, NEW, RULE_LISTS };
 
 struct diff {
@@ -22,6 +24,8 @@ struct diff {
     struct boxes boxes;
     struct rules *before, *after;
     bool widened;
+    double began_s; /* monotonic */
+    bool told;      /* of how far it is */
 };
 
 /* ---------------------------------------------------------------- rows */
@@ -204,6 +208,8 @@ static int usage(FILE *to)
           "files), in groups:\n"
           "  what a group does not say may be anything. Exit 0: nothing is widened; 1: "
           "something is.\n"
+          "  At most 1,048,576 pairs of agencies that a change can concern are compared: "
+          "all pairs of 1,024.\n"
           "  --on DATE  from that day on, as 2027-01-31 (default: today)\n"
           "  --all      name every agency of a group\n"
           "  --json     an object per group and line\n"
@@ -267,11 +273,46 @@ static void print_all(struct diff *x)
            x->widened ? "something is widened" : "nothing is widened");
 }
 
+static double now_s(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* On a terminal, once it takes a while. */
+static void tell(void *arg, size_t done, size_t all)
+{
+    struct diff *x = arg;
+
+    if (now_s() - x->began_s < PATIENCE_S || all == 0)
+        return;
+    x->told = true;
+    fprintf(stderr, "\r%zu of %zu pairs of agencies, %zu %%", done, all,
+            100 * done / all);
+}
+
 static int compare(struct diff *x)
 {
-    enum liaison_code code =
-        rules_compare(x->before, x->after, x->look.day, QUESTIONS_MAX, differs, x, NULL);
+    const struct rules_comparison what = {
+        .before = x->before,
+        .after = x->after,
+        .day = x->look.day,
+        .most = QUESTIONS_MAX,
+        .visit = differs,
+        .tell = isatty(STDERR_FILENO) ? tell : NULL,
+        .arg = x,
+    };
+    enum liaison_code code = rules_compare(&what);
 
+    if (x->told)
+        fputs("\r\33[K", stderr);
+    if (code == LIAISON_TOO_LARGE)
+        fprintf(stderr,
+                "liaisond: so much has changed that more than %d pairs of agencies would "
+                "have to be compared; compare it in smaller steps\n",
+                RULES_PAIRS_MAX);
     if (code == LIAISON_LIMIT)
         fputs(
             "liaisond: two agencies have too many questions between them to compare all "
@@ -281,6 +322,8 @@ static int compare(struct diff *x)
         code = LIAISON_MEMORY;
     if (code == LIAISON_CLOSED)
         code = LIAISON_MEMORY;
+    if (code == LIAISON_MEMORY)
+        fprintf(stderr, "liaisond: %s\n", err_text(code));
     if (code != LIAISON_OK)
         return err_exit(code);
     compare_certificates(x, x->before, x->after, true);
@@ -298,6 +341,8 @@ int diff_command(int argc, char *const *argv)
     struct diff x = {.look = {.a = arena_new(), .day = rules_day((uint64_t)time(NULL))}};
     int status = EX_USAGE;
 
+    mallopt(M_MMAP_THRESHOLD, KEPT_BYTES); /* what one question took serves the next */
+    mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
     x.boxes =
         (struct boxes){.a = x.look.a, .n_cells = CASE_COLUMNS, .n_gathered = RULE_LISTS};
     if (x.look.a == NULL)

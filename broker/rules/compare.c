@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "broker/rules/set.h"
+#include "broker/rules/pairs.h"
 
 enum { SETS = 2, BEFORE = 0, AFTER = 1 };
 
@@ -26,12 +26,8 @@ struct subject {
 };
 
 struct comparison {
+    const struct rules_comparison *what;
     const struct rules *sets[SETS];
-    int32_t day;
-    size_t most;
-    rules_differ *visit;
-    void *arg;
-    size_t asked;
     struct arena *pair, *scratch; /* for a pair of agencies; for one question */
     struct met met[SETS];
     struct rules_question q;
@@ -99,35 +95,13 @@ static bool same_text(const char *a, const char *b)
     return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
-static bool same_names(struct rules_names a, struct rules_names b)
-{
-    bool same = a.n == b.n;
-
-    for (size_t i = 0; same && i < a.n; i++)
-        same = strcmp(a.list[i], b.list[i]) == 0;
-    return same;
-}
-
-/* True if both sets declare the same of it, as far as decisions go by it; what rules say of it is seen by what it meets. */
-static bool same_agency(const struct comparison *c, const char *name)
-{
-    const struct rules_agency *a = rules_agency(c->sets[BEFORE], name),
-                              *b = rules_agency(c->sets[AFTER], name);
-
-    if (a == NULL || b == NULL)
-        return a == b;
-    return a->regime == b->regime && same_text(a->merged_into, b->merged_into) &&
-           (a->merged_into == NULL || a->merged_day == b->merged_day) &&
-           same_names(a->supervisors, b->supervisors);
-}
-
 /* True if everything that is met may be decided otherwise, not only what is in one set alone. */
 static bool all_may_differ(const struct comparison *c)
 {
-    const struct rules_span x = c->sets[BEFORE]->keep_for, y = c->sets[AFTER]->keep_for;
+    const struct rules *x = c->sets[BEFORE], *y = c->sets[AFTER];
 
-    return x.fixed_s != y.fixed_s || x.months != y.months || !same_agency(c, c->q.from) ||
-           !same_agency(c, c->q.to);
+    return !pairs_same_keep(x, y) || !pairs_same_agency(x, y, c->q.from) ||
+           !pairs_same_agency(x, y, c->q.to);
 }
 
 /* ---------------------------------------------------------------- subjects */
@@ -218,7 +192,7 @@ static void add_merger(struct comparison *c, int set, const char *name)
 {
     const struct rules_agency *a = rules_agency(c->sets[set], name);
 
-    if (a != NULL && a->merged_into != NULL && a->merged_day > c->day)
+    if (a != NULL && a->merged_into != NULL && a->merged_day > c->what->day)
         c->days.list[c->days.n++] = (uint64_t)a->merged_day;
 }
 
@@ -227,7 +201,7 @@ static void find_steps(struct comparison *c, int set)
     for (size_t i = 0; i < c->met[set].n; i++) {
         const struct test *t = &c->sets[set]->tests[c->met[set].rules[i]];
 
-        if (t->until_day != INT32_MAX && t->until_day >= c->day)
+        if (t->until_day != INT32_MAX && t->until_day >= c->what->day)
             c->days.list[c->days.n++] = (uint64_t)t->until_day + 1;
         if (t->max_bytes < SIZE_MAX)
             c->sizes.list[c->sizes.n++] = t->max_bytes + 1;
@@ -277,7 +251,7 @@ static bool find_all(struct comparison *c)
                        sizeof *c->sections);
     if (c->code != LIAISON_OK)
         return false;
-    c->days.list[c->days.n++] = (uint64_t)c->day;
+    c->days.list[c->days.n++] = (uint64_t)c->what->day;
     c->sizes.list[c->sizes.n++] = 0;
     for (int set = 0; set < SETS; set++) {
         find_steps(c, set);
@@ -303,7 +277,6 @@ static bool ask(void *arg, const struct rules_question *q,
     struct rules_decision made[SETS];
 
     arena_reset(c->scratch);
-    c->asked++;
     for (int set = 0; set < SETS; set++) {
         rules_decide(c->sets[set], q, c->scratch, &made[set]);
         if (made[set].code == LIAISON_MEMORY)
@@ -319,7 +292,7 @@ static bool ask(void *arg, const struct rules_question *q,
         .after = &made[AFTER],
         .how = rules_how(&made[BEFORE], &made[AFTER]),
     };
-    if (c->code == LIAISON_OK && d.how != 0 && !c->visit(c->arg, &d))
+    if (c->code == LIAISON_OK && d.how != 0 && !c->what->visit(c->what->arg, &d))
         fail(c, LIAISON_CLOSED);
     return c->code == LIAISON_OK;
 }
@@ -340,7 +313,7 @@ static void ask_each(struct comparison *c, const struct subject *s)
     if (s->category != NULL)
         c->open &= ~(1U << RULES_FACT_CATEGORY);
     enum liaison_code code =
-        rules_each_alike(c->sets, SETS, &q, c->open, c->most, ask, c, NULL);
+        rules_each_alike(c->sets, SETS, &q, c->open, c->what->most, ask, c, NULL);
 
     if (code != LIAISON_OK)
         fail(c, code);
@@ -379,50 +352,38 @@ static void compare_pair(struct comparison *c, const char *from, const char *to)
 
 /* ---------------------------------------------------------------- all pairs */
 
-/* Names that either set declares, in order. NULL when memory is out. */
-static const char **all_names(const struct comparison *c, size_t *n)
+static void compare_pairs(struct comparison *c, const struct pairs *p)
 {
-    const struct rules *x = c->sets[BEFORE], *y = c->sets[AFTER];
-    const char **list = calloc(x->n_agencies + y->n_agencies + 1, sizeof *list);
-    size_t i = 0, j = 0;
+    const size_t all = pairs_count(p, RULES_PAIRS_MAX);
+    size_t done = 0;
 
-    *n = 0;
-    while (list != NULL && (i < x->n_agencies || j < y->n_agencies)) {
-        int order = i == x->n_agencies ? 1
-                    : j == y->n_agencies
-                        ? -1
-                        : strcmp(x->agencies[i].agency.name, y->agencies[j].agency.name);
-
-        list[(*n)++] =
-            order <= 0 ? x->agencies[i].agency.name : y->agencies[j].agency.name;
-        i += order <= 0;
-        j += order >= 0;
+    if (all > RULES_PAIRS_MAX)
+        fail(c, LIAISON_TOO_LARGE);
+    for (size_t i = 0; i < p->n && c->code == LIAISON_OK; i++) {
+        for (size_t k = 0; k < p->n && c->code == LIAISON_OK; k++)
+            if (pairs_concerned(p, i, k)) {
+                compare_pair(c, p->names[i], p->names[k]);
+                done++;
+            }
+        if (c->what->tell != NULL)
+            c->what->tell(c->what->arg, done, all);
     }
-    return list;
 }
 
-enum liaison_code rules_compare(const struct rules *before, const struct rules *after,
-                                int32_t day, size_t most, rules_differ *visit, void *arg,
-                                size_t *asked)
+enum liaison_code rules_compare(const struct rules_comparison *what)
 {
-    struct comparison c = {.sets = {before, after},
-                           .day = day,
-                           .most = most,
-                           .visit = visit,
-                           .arg = arg,
+    struct comparison c = {.what = what,
+                           .sets = {what->before, what->after},
                            .pair = arena_new(),
                            .scratch = arena_new()};
-    size_t n = 0;
-    const char **names = all_names(&c, &n);
+    struct pairs pairs;
 
-    if (names == NULL || c.pair == NULL || c.scratch == NULL)
+    if (!pairs_find(what->before, what->after, &pairs) || c.pair == NULL ||
+        c.scratch == NULL)
         c.code = LIAISON_MEMORY;
-    for (size_t i = 0; i < n && c.code == LIAISON_OK; i++)
-        for (size_t k = 0; k < n && c.code == LIAISON_OK; k++)
-            compare_pair(&c, names[i], names[k]);
-    if (asked != NULL)
-        *asked = c.asked;
-    free(names);
+    else
+        compare_pairs(&c, &pairs);
+    pairs_free(&pairs);
     for (int set = 0; set < SETS; set++)
         free(c.met[set].rules);
     arena_free(c.pair);

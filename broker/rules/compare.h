@@ -24,12 +24,25 @@ struct rules_difference {
 /* Called with each; false ends it. What it is given lives until it returns. */
 typedef bool rules_differ(void *arg, const struct rules_difference *d);
 
-/* Compares the decisions of two sets on `day` and all later days. *asked (may be NULL): how many questions that took.
- * Errors: LIAISON_LIMIT (a pair of agencies has more than `most` questions of one type and category; what was visited is not
- * all), LIAISON_CLOSED (visit said so), LIAISON_MEMORY. */
+/* Called now and then: so many of all pairs of agencies that have to be looked at. */
+typedef void rules_compare_tell(void *arg, size_t done, size_t all);
+
+enum { RULES_PAIRS_MAX = 1 << 20 }; /* looked at in one comparison */
+
+struct rules_comparison {
+    const struct rules *before, *after;
+    int32_t day;  /* it and all later ones */
+    size_t most;  /* questions of one pair of agencies about one type and category, on one day and of one size */
+    rules_differ *visit;
+    rules_compare_tell *tell; /* NULL: nobody is told */
+    void *arg;                /* of both */
+};
+
+/* Compares the decisions of two sets. What was visited before an error is not all.
+ * Errors: LIAISON_LIMIT (a pair of agencies has more than `most` questions), LIAISON_TOO_LARGE (more than RULES_PAIRS_MAX pairs;
+ * none was visited), LIAISON_CLOSED (visit said so), LIAISON_MEMORY. */
 MUST_CHECK
-enum liaison_code rules_compare(const struct rules *before, const struct rules *after, int32_t day, size_t most,
-                                rules_differ *visit, void *arg, size_t *asked);
+enum liaison_code rules_compare(const struct rules_comparison *what);
 
 /* How `after` differs from `before` in what it lets pass and what it asks for it: RULES_WIDER, RULES_NARROWER, both or 0. */
 unsigned rules_how(const struct rules_decision *before, const struct rules_decision *after);

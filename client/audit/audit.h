@@ -27,6 +27,8 @@ enum audit_option {
     AUDIT_OPT_SIZE,
     AUDIT_OPT_AFTER,
     AUDIT_OPT_OUT,
+    AUDIT_OPT_ENVELOPE,
+    AUDIT_OPT_OPENING,
     AUDIT_OPT_JSON,
     AUDIT_OPT_PROFILE,
     AUDIT_OPT_BROKER,
@@ -87,6 +89,11 @@ bool audit_number(const char *text, uint64_t *out);
 struct note_policy;
 MUST_CHECK
 enum liaison_code audit_policy(struct audit *a, struct note_policy **out, char *why, size_t why_len);
+
+/* Reads a file of at most `most` bytes. Gives: *bytes, to be released with free(). On error `why` is a sentence that
+ * names it. Errors: LIAISON_NOT_FOUND, LIAISON_FILE, LIAISON_TOO_LARGE, LIAISON_MEMORY. */
+MUST_CHECK
+enum liaison_code audit_read(const char *path, size_t most, uint8_t **bytes, size_t *len, char *why, size_t why_len);
 
 /* ---- entry.c */
 

@@ -40,6 +40,11 @@ static const struct option_row {
     [AUDIT_OPT_AFTER] = {"after", "BUNDLE", "go on where this bundle ends"},
     [AUDIT_OPT_OUT] = {"out", "FILE",
                        "where the proof or checkpoint goes (standard output)"},
+    [AUDIT_OPT_ENVELOPE] = {"envelope", "FILE",
+                            "the signed referral that a party handed over, or its "
+                            "envelope"},
+    [AUDIT_OPT_OPENING] = {"opening", "HEX",
+                           "the entry's opening, which stands in the party's receipt"},
     [AUDIT_OPT_JSON] = {"json", NULL, "the whole entries, one JSON object per line"},
     [AUDIT_OPT_PROFILE] =
         {"profile", "DIR",
@@ -77,7 +82,8 @@ static const struct command {
      audit_timeline},
     {"who-saw", "who was shown a referral, what of it, and why",
      "who-saw --referral 0189f7c0-... --bundle 2026-11", audit_who_saw},
-    {"explain", "which rules decided an entry, as they stood that day", "explain 4711",
+    {"explain", "judge an entry again by the rules of its day, and show which decided it",
+     "explain 4711\n  liaison-audit explain 4711 --bundle 2026-11 --policy log.policy",
      audit_explain},
     {"prove", "write the proof of an entry, for others to check",
      "prove 4711 --out 4711.tlog-proof", audit_prove},

@@ -20,8 +20,8 @@ static const char *path_of(struct audit *a, enum audit_option option, const char
                        : profile_path(&(struct profile){.dir = dir}, name, a->arena);
 }
 
-static enum liaison_code read_text(const char *path, size_t most, uint8_t **text,
-                                   size_t *len, char *why, size_t why_len)
+enum liaison_code audit_read(const char *path, size_t most, uint8_t **text, size_t *len,
+                             char *why, size_t why_len)
 {
     enum liaison_code code = disk_read(path, most, text, len);
 
@@ -79,7 +79,7 @@ static enum liaison_code take_rotations(struct audit *a, struct note_policy *p, 
     size_t len = 0;
     enum liaison_code code =
         path == NULL ? LIAISON_NOT_FOUND
-                     : read_text(path, ROTATIONS_MAX, &text, &len, why, why_len);
+                     : audit_read(path, ROTATIONS_MAX, &text, &len, why, why_len);
 
     if (code == LIAISON_NOT_FOUND && a->opt[AUDIT_OPT_ROTATIONS] == NULL)
         return LIAISON_OK; /* none is needed */
@@ -102,7 +102,7 @@ enum liaison_code audit_policy(struct audit *a, struct note_policy **out, char *
         snprintf(why, why_len, "whose signatures count? name the file with --policy");
         return LIAISON_NOT_FOUND;
     }
-    enum liaison_code code = read_text(path, POLICY_MAX, &text, &len, why, why_len);
+    enum liaison_code code = audit_read(path, POLICY_MAX, &text, &len, why, why_len);
 
     if (code == LIAISON_OK &&
         (code = note_policy_parse(slice(text, len), &p, what, sizeof what)) != LIAISON_OK)
