@@ -28,7 +28,7 @@ struct core_settings {
     struct tls_trust *trust;
     struct directory *directory;
     uint8_t settings[32]; /* SHA-256 of the settings file */
-    const char *broker; /* this broker's name */
+    const char *broker; /* this broker's name; copied */
     uint64_t lease_ms;
     uint32_t window;       /* the most a session may be granted, messages */
     uint64_t window_bytes; /* and bytes */

@@ -199,6 +199,8 @@ enum liaison_code core_new(const struct core_settings *settings, struct core **o
         c->settings.unsigned_ms = CORE_UNSIGNED_MS;
     if (c->settings.unsigned_entries == 0)
         c->settings.unsigned_entries = CORE_UNSIGNED_ENTRIES;
+    snprintf(c->broker, sizeof c->broker, "%s", settings->broker);
+    c->settings.broker = c->broker;
     c->settings.rules = rules_share(settings->rules);
     c->settings.trust = tls_trust_share(settings->trust);
     rules_set_id(settings->rules, c->rule_set);

@@ -90,6 +90,7 @@ struct rounds {
 
 struct core {
     struct core_settings settings;
+    char broker[ID_NAME_MAX + 1]; /* settings.broker */
     struct hash *hash;
     struct store *store;
     struct vault *vault;

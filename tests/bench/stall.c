@@ -136,6 +136,18 @@ static void make(struct load *x, const char *profiles, size_t senders,
     }
 }
 
+static void release(struct load *x)
+{
+    for (size_t i = 0; i < x->n; i++) {
+        for (size_t k = 0; k < x->each; k++)
+            liaison_referral_free(x->speakers[i].referrals[k]);
+        free(x->speakers[i].referrals);
+        liaison_free(x->speakers[i].l);
+    }
+    free(x->speakers);
+    close(x->epoll);
+}
+
 int main(int argc, char *argv[])
 {
     struct load x = {0};
@@ -149,5 +161,6 @@ int main(int argc, char *argv[])
     make(&x, argv[1], strtoul(argv[2], NULL, 10), argv[5]);
     puts("ready");
     run(&x);
+    release(&x);
     return 0;
 }
