@@ -192,9 +192,11 @@ bool boxes_merge(struct boxes *b)
 
 bool boxes_add(struct boxes *b, const struct row *row)
 {
-    if (b->n == b->room && b->n >= CROWDED && !boxes_merge(b))
+    const bool full = b->n == b->room;
+
+    if (full && b->n >= CROWDED && !boxes_merge(b))
         return false;
-    if (b->n == b->room) {
+    if (full && b->n >= b->room / 2) { /* or it would be full again soon */
         size_t room = b->room == 0 ? 256 : 2 * b->room;
         struct row *more = arena_alloc(b->a, room * sizeof *more);
 

@@ -17,7 +17,7 @@ void pairs_free(struct pairs *p);
 
 static inline bool pairs_concerned(const struct pairs *p, size_t from, size_t to)
 {
-    return (p->sends[from] & p->receives[to]) != 0;
+    return from != to && (p->sends[from] & p->receives[to]) != 0; /* nobody sends to itself */
 }
 
 /* How many are concerned; past `most` some number above it. */

@@ -143,8 +143,9 @@ static void change(struct dice *d, struct made *m)
  * no set. NULL then. */
 static struct rules *build(const struct made *m)
 {
-    char text[N_RULES * 400 + 1000] = "network \"n.example\"\n"
-                                  "agency xx/ngo kind ngo area xx\nagency xx/police kind police area xx\n";
+    char text[N_RULES * 400 + 1000] =
+        "network \"n.example\"\n"
+        "agency xx/ngo kind ngo area xx\nagency xx/police kind police area xx\n";
     struct rules *r = NULL;
 
     for (size_t i = 0; i < DECLARED; i++)
@@ -252,9 +253,12 @@ static unsigned said_of(const struct found *f, const struct rules_question *q)
 
 static struct rules_question draw(struct dice *d)
 {
+    const unsigned from = roll(d, 3),
+                   to = (from + 1 + roll(d, 2)) % 3; /* nobody sends to itself */
+
     return (struct rules_question){
-        .from = PICK(d, NAMES),
-        .to = PICK(d, NAMES),
+        .from = NAMES[from],
+        .to = NAMES[to],
         .type = (Liaison__V1__Type)(1 + roll(d, 4)),
         .category = PICK(d, CATEGORIES),
         .purpose = PICK(d, PURPOSES),

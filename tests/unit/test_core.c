@@ -324,7 +324,6 @@ static size_t read_entries(struct rig *r, uint64_t session, struct arena *a,
     return n;
 }
 
-/* T-103 */
 static void an_auditor_sees_the_trail_of_its_area_denials_and_reads_included(void **state)
 {
     struct rig *r = *state;
