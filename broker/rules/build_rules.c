@@ -206,63 +206,55 @@ static void mark_rule(struct build *b, const struct rule *rule, size_t i)
     mark_words(b, USE_BASIS, &rule->conditions[USE_BASIS], i);
 }
 
-/* Rules as the draft has them, and their texts. */
-struct made {
-    struct rule *rules;
-    struct test *tests;
-    struct ordered *texts;
-};
-
-static void make_rule(struct build *b, const struct made *made, struct arena *line,
-                      size_t i)
+/* What each rule of the draft says, in order: so the order of files and lines decides nothing. */
+static struct ordered *order_texts(struct build *b)
 {
-    const struct rules_draft_rule *from = &b->draft->rules[i];
-    struct rule *rule = &made->rules[i];
-    const char *text = rules_canonical(from, line);
-
-    if (text == NULL)
-        build_fail(b, LIAISON_MEMORY);
-    rule->draft_index = i;
-    rule->line.text = build_text(b, text);
-    build_id(b, &rule->line);
-    add_rule(b, rule, from);
-    made->tests[i] = test_of(from);
-    made->texts[i] = (struct ordered){.text = rule->line.text, .draft_index = i};
-}
-
-static void make_rules(struct build *b, const struct made *made)
-{
+    size_t n = b->draft->n_rules;
+    struct ordered *texts = build_take(b, b->scratch, n, sizeof *texts);
     struct arena *line = arena_new();
 
     if (line == NULL)
         build_fail(b, LIAISON_MEMORY);
-    for (size_t i = 0; i < b->draft->n_rules && b->code == LIAISON_OK; i++) {
-        make_rule(b, made, line, i);
+    for (size_t i = 0; i < n && b->code == LIAISON_OK; i++) {
+        const char *text = rules_canonical(&b->draft->rules[i], line);
+
+        if (text == NULL)
+            build_fail(b, LIAISON_MEMORY);
+        texts[i] = (struct ordered){.text = build_text(b, text), .draft_index = i};
         arena_reset(line);
     }
     arena_free(line);
+    if (b->code == LIAISON_OK)
+        rules_order(texts, n);
+    return texts;
+}
+
+static void make_rule(struct build *b, const struct ordered *text, size_t i)
+{
+    const struct rules_draft_rule *from = &b->draft->rules[text->draft_index];
+    struct rule *rule = &b->r->rules[i];
+
+    rule->draft_index = text->draft_index;
+    rule->line.text = text->text;
+    build_id(b, &rule->line);
+    add_rule(b, rule, from);
+    b->r->tests[i] = test_of(from);
+    if (b->code == LIAISON_OK)
+        mark_rule(b, rule, i);
 }
 
 void build_rules(struct build *b)
 {
     struct rules *r = b->r;
     size_t n = b->draft->n_rules;
-    struct made made = {build_take(b, b->scratch, n, sizeof *made.rules),
-                        build_take(b, b->scratch, n, sizeof *made.tests),
-                        build_take(b, b->scratch, n, sizeof *made.texts)};
+    const struct ordered *texts = order_texts(b);
 
     r->rules = build_take(b, r->arena, n, sizeof *r->rules);
     r->tests = build_take(b, r->arena, n, sizeof *r->tests);
     if (!table_make(&r->by_word, count_words(b->draft), r->arena))
         build_fail(b, LIAISON_MEMORY);
-    if (b->code == LIAISON_OK)
-        make_rules(b, &made);
-    if (b->code == LIAISON_OK)
-        rules_order(made.texts, n);
     for (size_t i = 0; i < n && b->code == LIAISON_OK; i++) {
-        r->rules[i] = made.rules[made.texts[i].draft_index];
-        r->tests[i] = made.tests[made.texts[i].draft_index];
-        mark_rule(b, &r->rules[i], i);
+        make_rule(b, &texts[i], i);
         r->n_rules++;
     }
 }
