@@ -275,7 +275,10 @@ static enum liaison_code serve(struct core *core, struct arena *arena,
         if (code == LIAISON_OK)
             code = reload_step(core, arena);
     }
-    return code == LIAISON_OK ? note(core, arena, LIAISON__V1__EVENT__EVENT_STOP) : code;
+    if (code != LIAISON_OK)
+        return code;
+    notes_settle(core);
+    return note(core, arena, LIAISON__V1__EVENT__EVENT_STOP);
 }
 
 enum liaison_code core_run(struct core *core)

@@ -1,4 +1,5 @@
 /* Checkpoints: asked of the notary after a commit, kept by the next one, and only then told. */
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -9,6 +10,7 @@
 
 enum {
     START_MS = 10000,  /* for the notary's first answer */
+    SETTLE_MS = 5000,  /* for the last that was asked of it */
     LOOKED_AT = 10080, /* checkpoints, at start */
     SPACED_MS = 60000, /* of checkpoints that nobody cosigned, one in this time is kept */
 };
@@ -387,6 +389,19 @@ void notes_hear(struct core *c)
     } else {
         n->signed_size = n->pending_size = n->answer.status.size;
         n->pending = n->answer.note_len > 0;
+    }
+}
+
+void notes_settle(struct core *c)
+{
+    const uint64_t until = mono_ms() + SETTLE_MS;
+    struct notes *n = c->notes;
+
+    for (uint64_t now = mono_ms(); n->asked && now < until; now = mono_ms()) {
+        struct pollfd p = {.fd = notes_fd(n), .events = POLLIN};
+
+        poll(&p, 1, (int)(until - now));
+        notes_hear(c);
     }
 }
 

@@ -733,6 +733,10 @@ void notes_rotate(struct batch *b);
 /* Takes the notary's answer, if there is one. What it refuses to sign is evidence. */
 void notes_hear(struct core *c);
 
+/* Waits, for some seconds at most, for the answer that is due: what is committed next can then be asked for at once, and no clean
+ * end leaves entries that nobody has signed. */
+void notes_settle(struct core *c);
+
 /* Puts what the notary signed into the batch, and thins out what stood there. */
 void notes_put(struct batch *b);
 
