@@ -116,6 +116,7 @@ static void are_as_stored(struct arena *a)
         row.name = (char *)(uintptr_t)p->name;
         row.counter = p->counter;
         row.mail = p->mail;
+        row.taken = p->taken;
         must(slice_equal(arena_pack(a, &row.base), slice(rest.p + 1, n)));
         must(p->name[0] != '\0' && party_find(&core, p->name) == p && p->number == i + 1);
         rest = slice(rest.p + 1 + n, rest.n - 1 - n);
