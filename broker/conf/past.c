@@ -124,27 +124,6 @@ static bool visit(void *arg, const struct rules_question *q,
 
 /* ---------------------------------------------------------------- all cases */
 
-static unsigned open_facts(const struct rules_question *q)
-{
-    const bool open[RULES_FACT__COUNT] = {
-        [RULES_FACT_TYPE] = q->type == 0,
-        [RULES_FACT_CATEGORY] = q->category == NULL,
-        [RULES_FACT_PURPOSE] = q->purpose == NULL,
-        [RULES_FACT_BASIS] = q->basis == NULL,
-        [RULES_FACT_MINOR] = q->minor == 0,
-        [RULES_FACT_HANDLING] = q->handling == 0,
-        [RULES_FACT_REGIME] = q->regime == 0,
-        [RULES_FACT_INFORMED] = q->informed == 0,
-        [RULES_FACT_URGENCY] = q->urgency == 0,
-        [RULES_FACT_SUBJECT] = q->subject == 0,
-    };
-    unsigned mask = 0;
-
-    for (unsigned i = 0; i < RULES_FACT__COUNT; i++)
-        mask |= (unsigned)open[i] << i;
-    return mask;
-}
-
 static bool has_section(const struct rules_question *q, const char *name)
 {
     for (size_t i = 0; i < q->n_sections; i++)
@@ -213,7 +192,7 @@ enum liaison_code past_judge(const struct rules *r, const struct past *p, bool j
     struct judging j = {.r = r,
                         .p = p,
                         .q = p->q,
-                        .open = open_facts(&p->q),
+                        .open = rules_open_facts(&p->q),
                         .a = arena_new(),
                         .scratch = arena_new()};
     enum liaison_code code = LIAISON_MEMORY;

@@ -89,28 +89,6 @@ static struct rules_question question(const struct trial *x)
     return q;
 }
 
-/* The facts that the test leaves open, in one mask. */
-static unsigned open_facts(const struct rules_question *q)
-{
-    const bool open[RULES_FACT__COUNT] = {
-        [RULES_FACT_TYPE] = q->type == 0,
-        [RULES_FACT_CATEGORY] = q->category == NULL,
-        [RULES_FACT_PURPOSE] = q->purpose == NULL,
-        [RULES_FACT_BASIS] = q->basis == NULL,
-        [RULES_FACT_MINOR] = q->minor == 0,
-        [RULES_FACT_HANDLING] = q->handling == 0,
-        [RULES_FACT_REGIME] = q->regime == 0,
-        [RULES_FACT_INFORMED] = q->informed == 0,
-        [RULES_FACT_URGENCY] = q->urgency == 0,
-        [RULES_FACT_SUBJECT] = q->subject == 0,
-    };
-    unsigned mask = 0;
-
-    for (unsigned i = 0; i < RULES_FACT__COUNT; i++)
-        mask |= (unsigned)open[i] << i;
-    return mask;
-}
-
 /* ---------------------------------------------------------------- sections */
 
 static int by_text(const void *a, const void *b)
@@ -214,7 +192,7 @@ static void say_decided(struct trial *x, const struct rules_question *q,
 {
     static const char *const MINORS[] = {"", "minor", "adult", "minor unknown"};
     const struct rules_question own = question(x);
-    const unsigned open = open_facts(&own);
+    const unsigned open = rules_open_facts(&own);
     const struct {
         const char *before, *word;
     } facts[RULES_FACT__COUNT] = {
@@ -276,7 +254,7 @@ static bool ask(struct trial *x, const struct texts *sections, size_t from, size
     q.sections = names;
     q.n_sections = n;
     enum liaison_code code =
-        rules_each(&x->rules, 1, &q, open_facts(&q), QUESTIONS_MAX, visit, x, NULL);
+        rules_each(&x->rules, 1, &q, rules_open_facts(&q), QUESTIONS_MAX, visit, x, NULL);
 
     if (code == LIAISON_LIMIT)
         say(x,

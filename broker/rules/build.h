@@ -123,6 +123,9 @@ enum rules_fact {
     RULES_FACT__COUNT
 };
 
+/* The facts that a question does not say, a bit each: enums that are 0, words that are NULL. */
+unsigned rules_open_facts(const struct rules_question *q);
+
 /* Called with one question; false ends the visit. */
 typedef bool rules_visit(void *arg, const struct rules_question *q);
 

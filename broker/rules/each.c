@@ -444,3 +444,24 @@ enum liaison_code rules_each(const struct rules *const *sets, size_t n_sets,
 
     return rules_each_alike(sets, n_sets, q, open, most, visit_plain, &p, visited);
 }
+
+unsigned rules_open_facts(const struct rules_question *q)
+{
+    const bool open[RULES_FACT__COUNT] = {
+        [RULES_FACT_TYPE] = q->type == 0,
+        [RULES_FACT_CATEGORY] = q->category == NULL,
+        [RULES_FACT_PURPOSE] = q->purpose == NULL,
+        [RULES_FACT_BASIS] = q->basis == NULL,
+        [RULES_FACT_MINOR] = q->minor == 0,
+        [RULES_FACT_HANDLING] = q->handling == 0,
+        [RULES_FACT_REGIME] = q->regime == 0,
+        [RULES_FACT_INFORMED] = q->informed == 0,
+        [RULES_FACT_URGENCY] = q->urgency == 0,
+        [RULES_FACT_SUBJECT] = q->subject == 0,
+    };
+    unsigned mask = 0;
+
+    for (unsigned i = 0; i < RULES_FACT__COUNT; i++)
+        mask |= (unsigned)open[i] << i;
+    return mask;
+}
