@@ -49,16 +49,6 @@ static const char *sentence(const struct answer *x)
     return rules_explain(x->d, x->q, x->a);
 }
 
-static uint32_t lowest_rate(const struct rules_decision *d)
-{
-    uint32_t lowest = 0;
-
-    for (size_t i = 0; i < d->n_rates; i++)
-        if (lowest == 0 || d->rates[i].per_hour < lowest)
-            lowest = d->rates[i].per_hour;
-    return lowest;
-}
-
 /* ---------------------------------------------------------------- for people */
 
 static void print_names(FILE *f, const char *title, struct rules_names names)
@@ -96,7 +86,7 @@ static void print_obligations(FILE *f, const struct answer *x)
     }
     print_row(f, "approval", (struct rules_names){d->approvals, d->n_approvals});
     if (d->n_rates > 0)
-        fprintf(f, "  %-10s%u/hour\n", "rate", lowest_rate(d));
+        fprintf(f, "  %-10s%u/hour\n", "rate", rules_strictest_rate(d));
     if (d->crossing && (x->open >> RULES_FACT_REGIME & 1) == 0)
         fprintf(f, "  %-10sfrom one regime into another, logged by an entry of its own\n",
                 "crossing");
@@ -271,7 +261,7 @@ static void json_obligations(FILE *f, const struct rules_decision *d)
     fputc(']', f);
     json_some(f, "approvals", (struct rules_names){d->approvals, d->n_approvals});
     if (d->n_rates > 0)
-        fprintf(f, ",\"rate_per_hour\":%u", lowest_rate(d));
+        fprintf(f, ",\"rate_per_hour\":%u", rules_strictest_rate(d));
     fputc('}', f);
 }
 

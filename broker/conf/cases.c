@@ -1,7 +1,6 @@
 #include "broker/conf/cases.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "broker/conf/json.h"
 #include "broker/conf/units.h"
@@ -120,16 +119,10 @@ bool cases_said(const struct cases_look *look, int column, const struct cell *c,
 static void print_number(FILE *f, int column, uint64_t n)
 {
     char text[32];
-    time_t at = (time_t)n * 86400;
-    struct tm t;
 
-    if (column == CASE_SIZE) {
-        fputs(units_show_size(n, text), f);
-        return;
-    }
-    gmtime_r(&at, &t);
-    strftime(text, sizeof text, "%F", &t);
-    fputs(text, f);
+    fputs(column == CASE_SIZE ? units_show_size(n, text)
+                              : rules_day_text((int32_t)n, text),
+          f);
 }
 
 /* "from 2027-01-01 to 2027-06-30", "from 65537 on". */

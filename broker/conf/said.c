@@ -73,13 +73,10 @@ static void say_approvals(FILE *f, const struct rules_question *q,
 static void say_rate(FILE *f, const struct rules_question *q,
                      const struct rules_decision *d)
 {
-    uint32_t lowest = 0;
+    uint32_t rate = rules_strictest_rate(d);
 
     (void)q;
-    for (size_t i = 0; i < d->n_rates; i++)
-        if (lowest == 0 || d->rates[i].per_hour < lowest)
-            lowest = d->rates[i].per_hour;
-    fprintf(f, lowest > 0 ? "rate %u/hour" : "no rate", lowest);
+    fprintf(f, rate > 0 ? "rate %u/hour" : "no rate", rate);
 }
 
 typedef void say_part(FILE *f, const struct rules_question *q,

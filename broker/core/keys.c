@@ -132,7 +132,7 @@ bool key_listed(const struct core *c, const struct published *p, int32_t day)
     const struct rules *rules = c->settings.rules;
     const struct rules_agency *a = rules_agency(rules, p->name);
 
-    return a != NULL && (a->merged_into == NULL || day < a->merged_day) &&
+    return a != NULL && !rules_merged(a, day) &&
            !rules_denies_certificate(rules, p->sha256, NULL);
 }
 

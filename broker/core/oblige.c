@@ -14,16 +14,6 @@ static const char *answer_text(struct arena *a, const struct rules_decision *d)
     return (const char *)arena_copy(a, slice(text, strlen(text) + 1));
 }
 
-static uint32_t strictest_rate(const struct rules_decision *d)
-{
-    uint32_t least = 0;
-
-    for (size_t n = 0; n < d->n_rates; n++)
-        if (least == 0 || d->rates[n].per_hour < least)
-            least = d->rates[n].per_hour;
-    return least;
-}
-
 /* The parties of one time to answer, as numbers. */
 static bool fill_escalate(struct batch *b, const struct rules_names *names,
                           Liaison__Rows__V1__Answer *row)
@@ -86,7 +76,7 @@ void obligations_keep(struct batch *b, Liaison__Rows__V1__Referral *row,
     row->keep = (char *)d->keep;
     row->keep_fixed_s = d->keep_for.fixed_s;
     row->keep_months = d->keep_for.months;
-    row->rate_per_hour = strictest_rate(d);
+    row->rate_per_hour = rules_strictest_rate(d);
     row->approvals = names_copy(b, d->approvals, d->n_approvals, &row->n_approvals);
     row->wanted = names_copy(b, d->approvals, d->n_approvals, &row->n_wanted);
     fill_answers(b, d, row);
@@ -174,7 +164,7 @@ Liaison__V1__Obligations *obligations_said(struct arena *a,
     o->keep = (char *)d->keep;
     o->approvals = (char **)d->approvals;
     o->n_approvals = d->n_approvals;
-    o->rate_per_hour = strictest_rate(d);
+    o->rate_per_hour = rules_strictest_rate(d);
     if (d->n_answers > 0)
         o->answer_within = (char *)answer_text(a, d);
     return o->answer_within != NULL && name_said(a, d, o) ? o : NULL;

@@ -1,32 +1,21 @@
 #include "broker/rules/admit.h"
 
 #include <stdio.h>
-#include <time.h>
-
-static const char *date_text(int32_t day, char out[16])
-{
-    time_t at = (time_t)day * 86400;
-    struct tm tm;
-
-    gmtime_r(&at, &tm);
-    strftime(out, 16, "%Y-%m-%d", &tm);
-    return out;
-}
 
 static enum liaison_code agency_speaks(const struct rules *r, const char *name,
                                        int32_t day, char *why, size_t why_len)
 {
     const struct rules_agency *a = rules_agency(r, name);
-    char date[16];
+    char date[RULES_DAY_TEXT];
 
     if (a == NULL) {
         snprintf(why, why_len, "the rules declare no agency %s", name);
         return LIAISON_UNKNOWN_AGENCY;
     }
-    if (a->merged_into == NULL || day < a->merged_day)
+    if (!rules_merged(a, day))
         return LIAISON_OK;
     snprintf(why, why_len, "%s was merged into %s on %s: log in as that agency", name,
-             a->merged_into, date_text(a->merged_day, date));
+             a->merged_into, rules_day_text(a->merged_day, date));
     return LIAISON_UNKNOWN_AGENCY;
 }
 

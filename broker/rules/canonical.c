@@ -1,7 +1,6 @@
 /* One text for one meaning. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "broker/rules/build.h"
 
@@ -180,13 +179,10 @@ static void put_span(struct out *o, const char *clause, struct rules_span s)
 
 static void put_day(struct out *o, int32_t day)
 {
-    time_t moment = (time_t)day * 86400;
-    struct tm t;
-    char text[sizeof " until -2147483648-12-31"];
+    char text[RULES_DAY_TEXT];
 
-    if (gmtime_r(&moment, &t) != NULL &&
-        strftime(text, sizeof text, " until %Y-%m-%d", &t) > 0)
-        put(o, text);
+    put(o, " until ");
+    put(o, rules_day_text(day, text));
 }
 
 static void put_values(struct out *o, const char *clause, uint32_t values,

@@ -1,6 +1,5 @@
 #include <stdarg.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "broker/rules/set.h"
 #include "proto/err.h"
@@ -129,16 +128,14 @@ static void say_unknown(struct sentence *s, const struct rules *r, const char *n
 {
     const struct rules_agency *a = rules_agency(r, name),
                               *next = rules_successor(r, name, day);
-    time_t since = a != NULL ? (time_t)a->merged_day * 86400 : 0;
-    struct tm t;
-    char date[32] = "";
+    char date[RULES_DAY_TEXT];
 
-    if (a == NULL || a == next || next == NULL || gmtime_r(&since, &t) == NULL) {
+    if (a == NULL || a == next || next == NULL) {
         say(s, "the rules declare no agency %s", name);
         return;
     }
-    (void)strftime(date, sizeof date, "%Y-%m-%d", &t);
-    say(s, "%s was merged into %s on %s", name, a->merged_into, date);
+    say(s, "%s was merged into %s on %s", name, a->merged_into,
+        rules_day_text(a->merged_day, date));
     if (strcmp(a->merged_into, next->name) != 0)
         say(s, "; its work is now done by %s", next->name);
 }

@@ -67,16 +67,6 @@ static unsigned by_answers(const struct rules_decision *before,
     return how;
 }
 
-static uint32_t lowest_rate(const struct rules_decision *d)
-{
-    uint32_t lowest = 0;
-
-    for (size_t i = 0; i < d->n_rates; i++)
-        if (lowest == 0 || d->rates[i].per_hour < lowest)
-            lowest = d->rates[i].per_hour;
-    return lowest;
-}
-
 unsigned rules_how(const struct rules_decision *before,
                    const struct rules_decision *after)
 {
@@ -98,5 +88,5 @@ unsigned rules_how(const struct rules_decision *before,
            by_names(returned, returns, RULES_WIDER) |
            by_names(approved, approvals, RULES_NARROWER) |
            by_span(before->keep_for, after->keep_for) | by_answers(before, after) |
-           by_limit(lowest_rate(before), lowest_rate(after));
+           by_limit(rules_strictest_rate(before), rules_strictest_rate(after));
 }

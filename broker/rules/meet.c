@@ -92,8 +92,7 @@ static uint64_t facts_of(const struct meeting *m, const struct rules_question *q
 /* From that day the old name matches no rule. */
 static bool is_gone(const struct member *m, int32_t day)
 {
-    return m == NULL ||
-           (m->agency.merged_into != NULL && day != 0 && day >= m->agency.merged_day);
+    return m == NULL || rules_merged(&m->agency, day);
 }
 
 enum liaison_code meet_question(struct meeting *m, const struct rules *r,

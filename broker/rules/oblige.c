@@ -179,3 +179,13 @@ bool rules_oblige(const struct rules *r, const struct member *to, const uint32_t
     return add_flow(&s, out) && add_keep(&s, out) && add_answers(&s, out) &&
            add_approvals(&s, out) && add_rates(&s, out);
 }
+
+uint32_t rules_strictest_rate(const struct rules_decision *d)
+{
+    uint32_t least = 0;
+
+    for (size_t i = 0; i < d->n_rates; i++)
+        if (least == 0 || d->rates[i].per_hour < least)
+            least = d->rates[i].per_hour;
+    return least;
+}

@@ -102,8 +102,7 @@ const struct rules_agency *rules_successor(const struct rules *r, const char *na
 {
     const struct rules_agency *a = rules_agency(r, name);
 
-    for (size_t hops = 0; a != NULL && a->merged_into != NULL && day >= a->merged_day &&
-                          hops < r->n_agencies;
+    for (size_t hops = 0; a != NULL && rules_merged(a, day) && hops < r->n_agencies;
          hops++)
         a = rules_agency(r, a->merged_into);
     return a;

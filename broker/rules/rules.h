@@ -50,6 +50,12 @@ struct rules_agency {
     int32_t merged_day;      /* days since 1970, UTC: from then on it matches no rule and nobody logs in as it */
 };
 
+/* True from the day on which it no longer acts; on day 0 nobody is merged. */
+static inline bool rules_merged(const struct rules_agency *a, int32_t day)
+{
+    return a->merged_into != NULL && day >= a->merged_day;
+}
+
 /* The regime of a kind that has one of its own: police, prison, probation, court, prosecution are LED; school,
  * health, ngo, municipality are GDPR; others UNKNOWN. */
 enum rules_regime rules_kind_regime(const char *kind);
@@ -105,6 +111,10 @@ static inline int32_t rules_day(uint64_t unix_s)
 {
     return (int32_t)(unix_s / 86400);
 }
+
+/* "2027-06-30". Returns out. */
+enum { RULES_DAY_TEXT = 16 };
+const char *rules_day_text(int32_t day, char out[RULES_DAY_TEXT]);
 
 struct rules_question {
     const char *from, *to;
@@ -162,6 +172,9 @@ struct rules_decision {
     bool crossing; /* from one regime into another, or into one that is not known */
     const struct rules *rules; /* that decided; borrowed */
 };
+
+/* The rate that the strictest of the matching allows has; 0: none limits it. */
+uint32_t rules_strictest_rate(const struct rules_decision *d);
 
 /* Decides. Lists in *out live in `a`; texts live as long as r. With no memory left it denies (LIAISON_MEMORY).
  * A deny's `when minor` matches YES and UNKNOWN, an allow's only YES. */

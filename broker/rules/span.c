@@ -56,3 +56,13 @@ const char *rules_span_text(struct rules_span s, char out[64])
                  years ? s.months / YEAR_MONTHS : s.months, years ? 'y' : 'm');
     return out;
 }
+
+const char *rules_day_text(int32_t day, char out[RULES_DAY_TEXT])
+{
+    time_t at = (time_t)day * DAY_S;
+    struct tm t;
+
+    if (gmtime_r(&at, &t) == NULL || strftime(out, RULES_DAY_TEXT, "%Y-%m-%d", &t) == 0)
+        out[0] = '\0';
+    return out;
+}
