@@ -73,7 +73,6 @@ int64_t ends_mind(struct broker *b)
 {
     time_t now = time(NULL);
 
-    reload_forget(b);
     if (now >= b->look_at) {
         int64_t crl = mind_crl(b, now), own = mind_own(b, now);
 

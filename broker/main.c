@@ -125,6 +125,7 @@ static int64_t mind_watchdog(struct broker *b)
 
 static long mind_time(struct broker *b)
 {
+    reload_forget(b);
     int64_t ends = ends_mind(b), dog = mind_watchdog(b);
 
     return (long)(ends < dog ? ends : dog);
