@@ -5,9 +5,9 @@
 #include "proto/err.h"
 
 /* Who does the work of `name` today: rules speak of no agency that was merged into another. */
-static const char *standing_name(const struct rules *r, const char *name, int32_t day)
+static const char *standing_name(const struct batch *b, const char *name)
 {
-    const struct rules_agency *a = rules_successor(r, name, day);
+    const struct rules_agency *a = batch_successor(b, name);
 
     return a == NULL ? name : a->name;
 }
@@ -15,13 +15,12 @@ static const char *standing_name(const struct rules *r, const char *name, int32_
 static enum liaison_code question_of(struct batch *b, const struct item *i,
                                      struct rules_question *q)
 {
-    const struct rules *rules = b->core->settings.rules;
     enum liaison_code code =
         rules_ask(i->envelope, i->referral->sections, (const char *const *)i->row.granted,
-                  i->referral->n_sections, true, rules_day(b->time_ns / 1000000000), q);
+                  i->referral->n_sections, true, batch_day(b), q);
 
-    q->from = standing_name(rules, q->from, q->day);
-    q->to = standing_name(rules, q->to, q->day);
+    q->from = standing_name(b, q->from);
+    q->to = standing_name(b, q->to);
     return code;
 }
 

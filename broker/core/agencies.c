@@ -12,7 +12,7 @@ static char **names_of(const struct rules_names *from, size_t *n)
 static bool fill_certificates(struct batch *b, const struct rules_agency *a,
                               Liaison__V1__Agency *row)
 {
-    int32_t day = rules_day(b->time_ns / 1000000000);
+    int32_t day = batch_day(b);
     const struct published *list;
     size_t n = directory_find(b->core->settings.directory, a->name, &list);
     const struct party *owner = n == 0 ? NULL : party_named(b->core, a->name);
@@ -33,8 +33,7 @@ static bool fill_certificates(struct batch *b, const struct rules_agency *a,
 
 static Liaison__V1__Agency *agency_of(struct batch *b, const struct rules_agency *a)
 {
-    const struct rules_agency *now = rules_successor(b->core->settings.rules, a->name,
-                                                     rules_day(b->time_ns / 1000000000));
+    const struct rules_agency *now = batch_successor(b, a->name);
     const struct party *party = party_find(b->core, a->name);
     Liaison__V1__Agency *row = arena_alloc(b->arena, sizeof *row);
 

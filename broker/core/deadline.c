@@ -124,11 +124,6 @@ static bool awaits_answer(const Liaison__Rows__V1__Referral *row)
                                     row->state == LIAISON__V1__STATE__STATE_RECEIVED);
 }
 
-static bool escalated(const Liaison__Rows__V1__Referral *row)
-{
-    return (row->flags >> LIAISON__V1__FLAG__FLAG_ESCALATED & 1) != 0;
-}
-
 void deadline_answered(struct batch *b, struct item *i)
 {
     if (i->row.answer_at == 0)
@@ -206,7 +201,7 @@ void deadline_delivered(struct batch *b, struct item *i)
     uint64_t now_ms = b->time_ns / MS;
 
     if (i->row.n_answers == 0 || i->row.answer_at != 0 || !awaits_answer(&i->row) ||
-        escalated(&i->row))
+        item_has(i, LIAISON__V1__FLAG__FLAG_ESCALATED))
         return;
     uint64_t end_ms = first_end_ms(&i->row, now_ms);
 

@@ -11,7 +11,7 @@ enum {
     GROUPS_AT_ONCE = 16 /* that an erasure wraps anew */
 };
 
-static const uint64_t MS = 1000000, SECOND = 1000000000;
+static const uint64_t MS = 1000000;
 
 struct due {
     uint64_t at_ms, number;
@@ -115,10 +115,7 @@ static void see_first(struct batch *b, struct run *r)
 static struct party *target(struct batch *b, uint32_t number)
 {
     struct party *named = party_numbered(b->core, number);
-    const struct rules_agency *a =
-        named == NULL ? NULL
-                      : rules_successor(b->core->settings.rules, named->name,
-                                        rules_day(b->time_ns / SECOND));
+    const struct rules_agency *a = named == NULL ? NULL : batch_successor(b, named->name);
     struct party *p = a == NULL ? named : party_named(b->core, a->name);
 
     if (p == NULL)
@@ -205,7 +202,7 @@ static bool escalate(struct batch *b, struct item *i, void *arg)
     struct run *r = arg;
 
     deadline_answered(b, i);
-    i->row.flags |= 1U << LIAISON__V1__FLAG__FLAG_ESCALATED;
+    item_flag(i, LIAISON__V1__FLAG__FLAG_ESCALATED, true);
     r->happened++;
     return make_room(b, &i->row) && tell_all(b, i);
 }

@@ -73,8 +73,7 @@ static enum liaison_code admits(struct batch *b, const struct session *s,
 
     snprintf(who.name, sizeof who.name, "%s", s->name);
     memcpy(who.certificate, certificate, sizeof who.certificate);
-    return rules_admit(b->core->settings.rules, &who, rules_day(b->time_ns / 1000000000),
-                       why, why_len);
+    return rules_admit(b->core->settings.rules, &who, batch_day(b), why, why_len);
 }
 
 /* The gate let the peer in and took its signature under rules that may be others by now, or on another day. What it has signed

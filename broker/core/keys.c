@@ -138,7 +138,7 @@ bool key_listed(const struct core *c, const struct published *p, int32_t day)
 
 bool keys_publish(struct batch *b, size_t *next)
 {
-    int32_t day = rules_day(b->time_ns / 1000000000);
+    int32_t day = batch_day(b);
 
     for (size_t i = 0; i < AT_ONCE; i++, (*next)++) {
         const struct published *p = directory_at(b->core->settings.directory, *next);
@@ -196,7 +196,7 @@ static int walk_row(void *arg, struct slice key, struct slice value)
 bool keys_withdraw(struct batch *b, struct keys_place *next)
 {
     struct walk *w = arena_zero(b->arena, sizeof *w);
-    int32_t day = rules_day(b->time_ns / 1000000000);
+    int32_t day = batch_day(b);
 
     if (w == NULL)
         return batch_fail(b, LIAISON_MEMORY), false;

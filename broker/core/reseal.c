@@ -38,10 +38,7 @@ enum liaison_code reseal_judge(struct batch *b, struct call *c, struct judged *j
 {
     const Liaison__Rows__V1__Referral *row = &j->known->row;
     const struct party *to = party_numbered(b->core, row->to);
-    const struct rules_agency *heir =
-        to == NULL ? NULL
-                   : rules_successor(b->core->settings.rules, to->name,
-                                     rules_day(b->time_ns / 1000000000));
+    const struct rules_agency *heir = to == NULL ? NULL : batch_successor(b, to->name);
     char text[3 * ID_NAME_MAX];
 
     if (item_erased(j->known) ||

@@ -206,6 +206,18 @@ struct batch {
         failed; /* the first failure that is not the store's: damage or memory */
 };
 
+/* The day of the batch, as rules count days. */
+static inline int32_t batch_day(const struct batch *b)
+{
+    return rules_day(b->time_ns / 1000000000);
+}
+
+/* Who has the work of `name` on that day: itself, or the one it was merged into. NULL: the rules do not declare it. */
+static inline const struct rules_agency *batch_successor(const struct batch *b, const char *name)
+{
+    return rules_successor(b->core->settings.rules, name, batch_day(b));
+}
+
 static inline struct slice binary_slice(ProtobufCBinaryData b)
 {
     return slice(b.data, b.len);

@@ -41,7 +41,7 @@ static void judge_by_rules(struct batch *b, struct call *c, const struct session
     const Liaison__V1__SignedReferral *r = j->submit->referral;
 
     j->code = rules_ask(j->e, r->sections, c->section_names, r->n_sections,
-                        j->submit->strip, rules_day(b->time_ns / 1000000000), &q);
+                        j->submit->strip, batch_day(b), &q);
     if (j->code != LIAISON_OK)
         return;
     rules_decide(b->core->settings.rules, &q, c->arena, &j->decision);

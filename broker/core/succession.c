@@ -8,8 +8,7 @@ enum { AT_ONCE = 256 };
 /* Who has the work of one that is no more by this day; NULL: it does it itself, or the rules know nothing of it. */
 static const struct rules_agency *heir_of(const struct batch *b, const char *name)
 {
-    const struct rules_agency *now = rules_successor(b->core->settings.rules, name,
-                                                     rules_day(b->time_ns / 1000000000));
+    const struct rules_agency *now = batch_successor(b, name);
 
     return now == NULL || strcmp(now->name, name) == 0 ? NULL : now;
 }
