@@ -27,7 +27,7 @@ struct rig {
     struct tls_trust *trust;
     struct hash *h;
     uint64_t frame_id;
-    uint64_t map_bytes;
+    uint64_t map_bytes, unsigned_ms; /* 0: the core's own */
     struct metrics metrics;
 };
 
@@ -60,12 +60,19 @@ static inline void open_core(struct rig *r)
         .page = 100,
         .page_bytes = 1 << 19,
         .metrics = &r->metrics,
+        .unsigned_ms = r->unsigned_ms,
     };
 
     if (directory_load(r->dir, r->trust, time(NULL), &s.directory, why, sizeof why) !=
             LIAISON_OK ||
         core_new(&s, &r->core, why, sizeof why) != LIAISON_OK)
         fail_msg("%s", why);
+}
+
+static inline void close_core(struct rig *r)
+{
+    core_free(r->core);
+    zmq_ctx_term(r->zmq);
 }
 
 static inline void start(struct rig *r)
@@ -95,25 +102,25 @@ static inline void stop(struct rig *r)
     call_free(call_recv(r->main_pair));
     zmq_close(r->gate);
     zmq_close(r->main_pair);
-    core_free(r->core);
-    zmq_ctx_term(r->zmq);
+    close_core(r);
 }
 
-static inline int setup_sized(void **state, uint64_t map_bytes)
+/* All that a core needs, and no core yet. NULL: it could not be made. */
+static inline struct rig *rig_new(uint64_t map_bytes)
 {
     struct rig *r = calloc(1, sizeof *r);
     char command[400], ca[96], crl[96], why[512];
 
     snprintf(r->dir, sizeof r->dir, "/tmp/test_core.XXXXXX");
     if (mkdtemp(r->dir) == NULL)
-        return -1;
+        return NULL;
     snprintf(command, sizeof command,
              "certs/liaison-ca --dir %s/ca root --network practicies.example >/dev/null "
              "2>&1 && "
              "certs/liaison-ca --dir %s/ca crl >/dev/null 2>&1",
              r->dir, r->dir);
     if (system(command) != 0)
-        return -1;
+        return NULL;
     snprintf(ca, sizeof ca, "%s/ca/ca.crt", r->dir);
     snprintf(crl, sizeof crl, "%s/ca/crl.pem", r->dir);
     snprintf(r->store, sizeof r->store, "lmdb:%s/store", r->dir);
@@ -121,9 +128,31 @@ static inline int setup_sized(void **state, uint64_t map_bytes)
     if (tls_trust_load("practicies.example", ca, crl, time(NULL), &r->trust, why,
                        sizeof why) != LIAISON_OK ||
         conf_read_rules("test.conf", slice_text(RULES), &r->rules, stderr) != LIAISON_OK)
-        return -1;
+        return NULL;
     r->h = hash_new();
     r->map_bytes = map_bytes;
+    return r;
+}
+
+/* Once the core is closed. */
+static inline int rig_free(struct rig *r)
+{
+    char command[128];
+
+    rules_free(r->rules);
+    tls_trust_free(r->trust);
+    hash_free(r->h);
+    snprintf(command, sizeof command, "rm -rf %s", r->dir);
+    free(r);
+    return system(command) == 0 ? 0 : -1;
+}
+
+static inline int setup_sized(void **state, uint64_t map_bytes)
+{
+    struct rig *r = rig_new(map_bytes);
+
+    if (r == NULL)
+        return -1;
     start(r);
     *state = r;
     return 0;
@@ -141,16 +170,8 @@ static inline int setup_small(void **state)
 
 static inline int teardown(void **state)
 {
-    struct rig *r = *state;
-    char command[128];
-
-    stop(r);
-    rules_free(r->rules);
-    tls_trust_free(r->trust);
-    hash_free(r->h);
-    snprintf(command, sizeof command, "rm -rf %s", r->dir);
-    free(r);
-    return system(command) == 0 ? 0 : -1;
+    stop(*state);
+    return rig_free(*state);
 }
 
 /* ------------------------------------------------------------ talking to the core */

@@ -12,9 +12,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
-#include "broker/conf/conf.h"
 #include "broker/core/state.h"
-#include "proto/valid.h"
 
 static const char RULES[] =
     "network \"practicies.example\"\n"
@@ -24,6 +22,8 @@ static const char RULES[] =
     "agency fr/ministry kind probation area fr\n"
     "allow transfer \"release-handover\" from kind prison to kind probation\n"
     "  purpose { reintegration } basis { law } sections { identity }\n";
+
+#include "tests/unit/core_rig.h"
 
 static const uint64_t DAY_S = 86400, S = 1000000000, MS = 1000000;
 
@@ -44,101 +44,37 @@ int clock_gettime(clockid_t which, struct timespec *t)
 
 /* ------------------------------------------------------------ the rig */
 
-struct rig {
-    char dir[64], store[80], key[80];
-    void *zmq;
-    struct core *core;
-    struct arena *arena;
-    struct rules *rules;
-    struct tls_trust *trust;
-    struct metrics metrics;
-    uint64_t map_bytes;
-};
+static struct arena *arena; /* of one batch */
 
-static void open_core(struct rig *r)
+static int begin_sized(void **state, uint64_t map_bytes)
 {
-    char why[512];
+    struct rig *r = rig_new(map_bytes);
 
-    r->zmq = zmq_ctx_new();
-    struct core_settings s = {
-        .zmq = r->zmq,
-        .gates = 1,
-        .store_url = r->store,
-        .store = {.map_bytes = r->map_bytes, .reserve_bytes = r->map_bytes / 4},
-        .key_file = r->key,
-        .rules = r->rules,
-        .trust = r->trust,
-        .broker = "eu/main",
-        .lease_ms = 60000,
-        .window = 1000,
-        .window_bytes = 8 << 20,
-        .page = 100,
-        .page_bytes = 1 << 19,
-        .metrics = &r->metrics,
-        .unsigned_ms = UINT64_MAX / 2, /* there is no notary */
-    };
-
-    if (core_new(&s, &r->core, why, sizeof why) != LIAISON_OK)
-        fail_msg("%s", why);
-}
-
-static void close_core(struct rig *r)
-{
-    core_free(r->core);
-    zmq_ctx_term(r->zmq);
-}
-
-static int setup_sized(void **state, uint64_t map_bytes)
-{
-    struct rig *r = calloc(1, sizeof *r);
-    char command[400], ca[96], crl[96], why[512];
-
-    ahead_ns = wall_ahead_ns = 0;
-    r->map_bytes = map_bytes;
-    snprintf(r->dir, sizeof r->dir, "/tmp/test_deadline.XXXXXX");
-    assert_non_null(mkdtemp(r->dir));
-    snprintf(command, sizeof command,
-             "certs/liaison-ca --dir %s/ca root --network practicies.example >/dev/null "
-             "2>&1 && "
-             "certs/liaison-ca --dir %s/ca crl >/dev/null 2>&1",
-             r->dir, r->dir);
-    assert_int_equal(system(command), 0);
-    snprintf(ca, sizeof ca, "%s/ca/ca.crt", r->dir);
-    snprintf(crl, sizeof crl, "%s/ca/crl.pem", r->dir);
-    snprintf(r->store, sizeof r->store, "lmdb:%s/store", r->dir);
-    snprintf(r->key, sizeof r->key, "%s/kek", r->dir);
-    if (tls_trust_load("practicies.example", ca, crl, time(NULL), &r->trust, why,
-                       sizeof why) != LIAISON_OK ||
-        conf_read_rules("test.conf", slice_text(RULES), &r->rules, stderr) != LIAISON_OK)
+    if (r == NULL)
         return -1;
-    r->arena = arena_new();
+    ahead_ns = wall_ahead_ns = 0;
+    r->unsigned_ms = UINT64_MAX / 2; /* there is no notary */
+    arena = arena_new();
     open_core(r);
     *state = r;
     return 0;
 }
 
-static int setup(void **state)
+static int begin(void **state)
 {
-    return setup_sized(state, 64 << 20);
+    return begin_sized(state, 64 << 20);
 }
 
-static int setup_small(void **state)
+static int begin_small(void **state)
 {
-    return setup_sized(state, 1 << 20);
+    return begin_sized(state, 1 << 20);
 }
 
-static int teardown(void **state)
+static int end(void **state)
 {
-    struct rig *r = *state;
-    char command[128];
-
-    close_core(r);
-    rules_free(r->rules);
-    tls_trust_free(r->trust);
-    arena_free(r->arena);
-    snprintf(command, sizeof command, "rm -rf %s", r->dir);
-    free(r);
-    return system(command) == 0 ? 0 : -1;
+    close_core(*state);
+    arena_free(arena);
+    return rig_free(*state);
 }
 
 /* ------------------------------------------------------------ referrals */
@@ -245,9 +181,9 @@ static void accept_it(struct batch *b, void *want)
     b->mends = true;
 }
 
-static void run(struct rig *r, batch_work *work, void *arg)
+static void in_batch(struct rig *r, batch_work *work, void *arg)
 {
-    assert_int_equal(batch_alone(r->core, r->arena, false, work, arg), LIAISON_OK);
+    assert_int_equal(batch_alone(r->core, arena, false, work, arg), LIAISON_OK);
 }
 
 static void idle(struct batch *b, void *arg)
@@ -261,9 +197,9 @@ static void pass(struct rig *r, uint64_t s)
     bool more = false;
 
     ahead_ns += s * S;
-    run(r, idle, NULL);
+    in_batch(r, idle, NULL);
     ahead_ns += 2 * S;
-    assert_int_equal(deadline_run(r->core, r->arena, &more), LIAISON_OK);
+    assert_int_equal(deadline_run(r->core, arena, &more), LIAISON_OK);
 }
 
 /* ------------------------------------------------------------ what is in the store */
@@ -378,14 +314,14 @@ static struct seen see(struct rig *r, uint64_t number)
 {
     struct seen s = {.number = number};
 
-    run(r, see_in, &s);
+    in_batch(r, see_in, &s);
     return s;
 }
 
 static struct want awaited(struct rig *r, struct want w)
 {
-    run(r, make, &w);
-    run(r, deliver, &w);
+    in_batch(r, make, &w);
+    in_batch(r, deliver, &w);
     return w;
 }
 
@@ -397,17 +333,17 @@ static void the_time_to_answer_begins_with_the_first_delivery(void **state)
     uint32_t who[] = {DIRECTION};
     struct want w = answer(14 * DAY_S, 0, who, 1);
 
-    run(r, make, &w);
+    in_batch(r, make, &w);
     assert_int_equal(see(r, w.number).answer_by_ms, 0);
     pass(r, 30 * DAY_S);
     assert_int_equal(pending(r, DEADLINE_ANSWER), 0);
-    run(r, deliver, &w);
+    in_batch(r, deliver, &w);
     struct seen first = see(r, w.number);
 
     assert_in_range(first.answer_by_ms, first.now_ms + 13 * DAY_S * 1000,
                     first.now_ms + 14 * DAY_S * 1000);
     pass(r, 1);
-    run(r, deliver, &w);
+    in_batch(r, deliver, &w);
     assert_int_equal(see(r, w.number).answer_by_ms, first.answer_by_ms);
     assert_int_equal(pending(r, DEADLINE_ANSWER), 1);
     assert_int_equal(escalations(r), 0);
@@ -438,7 +374,7 @@ static void silence_is_escalated_once(void **state)
         assert_int_equal(alerts(r, PRISON), 1);
         assert_int_equal(alerts(r, PROBATION), 0);
         assert_int_equal(metrics_get(&r->metrics, METRIC_ESCALATED), 1);
-        run(r, deliver, &w); /* seen again: it does not begin anew */
+        in_batch(r, deliver, &w); /* seen again: it does not begin anew */
         pass(r, 3 * DAY_S);
         if (again == 1) {
             close_core(r);
@@ -454,7 +390,7 @@ static void an_answer_in_time_ends_the_wait(void **state)
     struct want w = awaited(r, answer(14 * DAY_S, 0, who, 1));
 
     pass(r, 13 * DAY_S);
-    run(r, accept_it, &w);
+    in_batch(r, accept_it, &w);
     assert_int_equal(pending(r, DEADLINE_ANSWER), 0);
     pass(r, 14 * DAY_S);
     assert_int_equal(escalations(r), 0);
@@ -492,11 +428,11 @@ static void stop_entry(struct batch *b, void *arg)
 /* The machine goes on; the broker does not. */
 static void down(struct rig *r, uint64_t s)
 {
-    run(r, stop_entry, NULL);
+    in_batch(r, stop_entry, NULL);
     close_core(r);
     ahead_ns += s * S;
     open_core(r);
-    run(r, idle, NULL);
+    in_batch(r, idle, NULL);
 }
 
 /* Where the calendar's day falls is the same, however long the clock has stood still before. */
@@ -572,16 +508,16 @@ static void what_is_kept_long_enough_is_erased_and_a_move_begins_anew(void **sta
     struct rig *r = *state;
     struct want stays = {.keep_s = 0}, moves = {.keep_s = 30 * DAY_S}, lies = moves;
 
-    run(r, make, &stays);
-    run(r, make, &moves);
-    run(r, make, &lies);
+    in_batch(r, make, &stays);
+    in_batch(r, make, &moves);
+    in_batch(r, make, &lies);
     assert_int_equal(pending(r, DEADLINE_ERASE), 2);
     assert_int_equal(see(r, lies.number).keep_until_ms % (DAY_S * 1000), 0);
     assert_in_range(see(r, lies.number).keep_until_ms,
                     see(r, lies.number).now_ms + 29 * DAY_S * 1000,
                     see(r, lies.number).now_ms + 31 * DAY_S * 1000);
     pass(r, 29 * DAY_S);
-    run(r, accept_it, &moves);
+    in_batch(r, accept_it, &moves);
     assert_int_equal(pending(r, DEADLINE_ERASE), 2); /* a move writes none */
     pass(r, 2 * DAY_S);
     assert_int_equal(entries(r, LIAISON__V1__EVENT__EVENT_ERASE), 1);
@@ -666,7 +602,7 @@ static void what_cannot_be_read_waits_and_the_rest_goes_on(void **state)
     struct want good = bad;
 
     good = awaited(r, good);
-    run(r, spoil, &bad);
+    in_batch(r, spoil, &bad);
     pass(r, 15 * DAY_S);
     assert_int_equal(escalations(r), 1);
     assert_true(see(r, good.number).n_told > 0);
@@ -702,8 +638,8 @@ static void a_row_that_is_lost_is_put_back_and_one_that_leads_nowhere_goes(void 
 
     w.keep_s = 20 * DAY_S;
     w = awaited(r, w);
-    run(r, unlead, &w);
-    run(r, look_again, NULL);
+    in_batch(r, unlead, &w);
+    in_batch(r, look_again, NULL);
     pass(r, 14 * DAY_S);
     assert_int_equal(escalations(r), 1);
     pass(r, 7 * DAY_S);
@@ -725,10 +661,10 @@ static void a_store_without_an_answer_clock_begins_one(void **state)
     uint32_t who[] = {DIRECTION};
     struct want w = awaited(r, answer(14 * DAY_S, 0, who, 1));
 
-    run(r, forget_clock, NULL);
+    in_batch(r, forget_clock, NULL);
     assert_int_equal(pending(r, DEADLINE_CLOCK), 0);
     down(r, 6 * DAY_S);
-    run(r, accept_it, &(struct want){.number = awaited(r, w).number});
+    in_batch(r, accept_it, &(struct want){.number = awaited(r, w).number});
     assert_int_equal(pending(r, DEADLINE_CLOCK), 1);
     assert_int_equal(r->core->deadlines.clock.paused_ns, 0);
     pass(r, 8 * DAY_S);
@@ -768,22 +704,22 @@ static void in_a_full_store_answers_wait_and_what_is_kept_is_erased(void **state
     uint64_t n = 0;
 
     w = awaited(r, w);
-    run(r, make, &kept);
+    in_batch(r, make, &kept);
     while (code == LIAISON_OK)
-        code = batch_alone(r->core, r->arena, false, fill, &n);
+        code = batch_alone(r->core, arena, false, fill, &n);
     assert_int_equal(code, LIAISON_FULL);
     ahead_ns += 15 * DAY_S * S;
-    assert_int_equal(batch_alone(r->core, r->arena, true, idle, NULL), LIAISON_OK);
+    assert_int_equal(batch_alone(r->core, arena, true, idle, NULL), LIAISON_OK);
     for (int i = 0; i < 3; i++) {
         bool more = false;
 
         ahead_ns += 120 * S;
-        assert_int_equal(deadline_run(r->core, r->arena, &more), LIAISON_OK);
+        assert_int_equal(deadline_run(r->core, arena, &more), LIAISON_OK);
         assert_false(more);
         assert_int_equal(escalations(r), 0);
     }
     assert_int_equal(entries(r, LIAISON__V1__EVENT__EVENT_ERASE), 1);
-    assert_int_equal(batch_alone(r->core, r->arena, true, make_room, &n), LIAISON_OK);
+    assert_int_equal(batch_alone(r->core, arena, true, make_room, &n), LIAISON_OK);
     pass(r, 120);
     pass(r, 120);
     assert_int_equal(escalations(r), 1);
@@ -792,7 +728,7 @@ static void in_a_full_store_answers_wait_and_what_is_kept_is_erased(void **state
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
     const struct CMUnitTest tests[] = {
         TEST(the_time_to_answer_begins_with_the_first_delivery),
         TEST(silence_is_escalated_once),
@@ -808,8 +744,7 @@ int main(void)
         TEST(a_row_that_is_lost_is_put_back_and_one_that_leads_nowhere_goes),
         TEST(a_store_without_an_answer_clock_begins_one),
         cmocka_unit_test_setup_teardown(
-            in_a_full_store_answers_wait_and_what_is_kept_is_erased, setup_small,
-            teardown),
+            in_a_full_store_answers_wait_and_what_is_kept_is_erased, begin_small, end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
