@@ -982,69 +982,110 @@ enum { C_GOOD, C_WRONG, C__COUNT };
 static const uint8_t RULE_SET[32] = {0xb6};
 static const char RULES[] = "keep 2y\n";
 
+typedef void answerer(struct peer *p, const Liaison__V1__Frame *f,
+                      Liaison__V1__Frame *out);
+
+static void answer_summary(struct peer *p, const Liaison__V1__Frame *f,
+                           Liaison__V1__Frame *out)
+{
+    Liaison__V1__Summary summary = LIAISON__V1__SUMMARY__INIT;
+    Liaison__V1__LedgerEntry e = LIAISON__V1__LEDGER_ENTRY__INIT;
+    uint8_t packed[512], commitment[32];
+    ProtobufCBinaryData one;
+
+    commit_summary(p->s->hash, SCRIPT_OPENING, "fr/probation", 9, commitment);
+    one = script_bytes(commitment, 32);
+    e.version = 1;
+    e.seq = 4;
+    e.event = LIAISON__V1__EVENT__EVENT_SUMMARY;
+    e.n_summary = 1;
+    e.summary = &one;
+    summary.counter = scene(p)->wrong ? 8 : 9;
+    summary.opening = script_bytes(SCRIPT_OPENING, 32);
+    summary.entry = script_bytes(packed, liaison__v1__ledger_entry__pack(&e, packed));
+    out->body_case = BODY(SUMMARY);
+    out->summary = &summary;
+    peer_send(p, f->id, out);
+}
+
+static void answer_hashes(struct peer *p, const Liaison__V1__Frame *f,
+                          Liaison__V1__Frame *out)
+{
+    Liaison__V1__HashPage page = LIAISON__V1__HASH_PAGE__INIT;
+    size_t n = f->hashes->limit * HASH_BYTES - (scene(p)->wrong ? 1 : 0);
+
+    page.hashes = script_bytes(scene(p)->log->leaves, n);
+    out->body_case = BODY(HASH_PAGE);
+    out->hash_page = &page;
+    peer_send(p, f->id, out);
+}
+
+/* In parts of at most 7 bytes. */
+static void answer_rules(struct peer *p, const Liaison__V1__Frame *f,
+                         Liaison__V1__Frame *out)
+{
+    Liaison__V1__RuleText rules = LIAISON__V1__RULE_TEXT__INIT;
+    const uint64_t size = sizeof RULES - 1, from = f->rule_text->from;
+    uint8_t id[32];
+
+    hash_sha256(p->s->hash, &(struct slice){(const uint8_t *)RULES, size}, 1, id);
+    rules.rule_set = script_bytes(scene(p)->wrong ? RULE_SET : id, 32);
+    rules.size = size;
+    rules.text = script_bytes(RULES + from, size - from < 7 ? size - from : 7);
+    out->body_case = BODY(RULE_TEXT_PAGE);
+    out->rule_text_page = &rules;
+    peer_send(p, f->id, out);
+}
+
+static void answer_entries(struct peer *p, const Liaison__V1__Frame *f,
+                           Liaison__V1__Frame *out)
+{
+    Liaison__V1__Entries entries = LIAISON__V1__ENTRIES__INIT;
+    Liaison__V1__Counter counter = LIAISON__V1__COUNTER__INIT, *counters = &counter;
+    Liaison__V1__LedgerEntry e = LIAISON__V1__LEDGER_ENTRY__INIT;
+    uint8_t packed[512], commitment[32], number[8] = {0, 0, 0, 0, 0, 0, 0, 9};
+    ProtobufCBinaryData one;
+
+    commit_make(p->s->hash, SCRIPT_OPENING, COMMIT_COUNTERPART_COUNTER, slice(number, 8),
+                commitment);
+    e.version = 1;
+    e.seq = 4;
+    e.event = LIAISON__V1__EVENT__EVENT_SUBMIT;
+    e.agency = (char *)(uintptr_t) "fr/prison";
+    e.counterpart = (char *)(uintptr_t) "fr/probation";
+    e.counterpart_counter_commitment = script_bytes(commitment, 32);
+    one = script_bytes(packed, liaison__v1__ledger_entry__pack(&e, packed));
+    counter.seq = 4;
+    counter.counter = scene(p)->wrong ? 8 : 9;
+    counter.opening = script_bytes(SCRIPT_OPENING, 32);
+    entries.n_entries = entries.n_counters = 1;
+    entries.entries = &one;
+    entries.counters = &counters;
+    out->body_case = BODY(ENTRIES_PAGE);
+    out->entries_page = &entries;
+    peer_send(p, f->id, out);
+}
+
 /* Answers every call about the log, rightly or not. */
 static void answer_about_log(struct peer *p, const Liaison__V1__Frame *f)
 {
-    struct scene *s = scene(p);
+    static const struct {
+        Liaison__V1__Frame__BodyCase body;
+        answerer *answer;
+    } ROWS[] = {
+        {BODY(SUMMARIZE), answer_summary},
+        {BODY(HASHES), answer_hashes},
+        {BODY(RULE_TEXT), answer_rules},
+        {BODY(ENTRIES), answer_entries},
+    };
     Liaison__V1__Frame out = LIAISON__V1__FRAME__INIT;
-    Liaison__V1__Summary summary = LIAISON__V1__SUMMARY__INIT;
-    Liaison__V1__HashPage page = LIAISON__V1__HASH_PAGE__INIT;
-    Liaison__V1__RuleText rules = LIAISON__V1__RULE_TEXT__INIT;
-    Liaison__V1__Entries entries = LIAISON__V1__ENTRIES__INIT;
-    Liaison__V1__Counter counter = LIAISON__V1__COUNTER__INIT, *counters[] = {&counter};
-    Liaison__V1__LedgerEntry e = LIAISON__V1__LEDGER_ENTRY__INIT;
-    uint8_t packed[512], commitment[32], number[8] = {0, 0, 0, 0, 0, 0, 0, 9}, id[32];
-    ProtobufCBinaryData one[1];
 
-    e.version = 1;
-    e.seq = 4;
-    if (f->body_case == BODY(SUMMARIZE)) {
-        commit_summary(p->s->hash, SCRIPT_OPENING, "fr/probation", 9, commitment);
-        one[0] = script_bytes(commitment, 32);
-        e.event = LIAISON__V1__EVENT__EVENT_SUMMARY;
-        e.n_summary = 1;
-        e.summary = one;
-        summary.counter = s->wrong ? 8 : 9;
-        summary.opening = script_bytes(SCRIPT_OPENING, 32);
-        summary.entry = script_bytes(packed, liaison__v1__ledger_entry__pack(&e, packed));
-        out.body_case = BODY(SUMMARY);
-        out.summary = &summary;
-    } else if (f->body_case == BODY(HASHES)) {
-        page.hashes = script_bytes(s->log->leaves,
-                                   f->hashes->limit * HASH_BYTES - (s->wrong ? 1 : 0));
-        out.body_case = BODY(HASH_PAGE);
-        out.hash_page = &page;
-    } else if (f->body_case == BODY(RULE_TEXT)) {
-        hash_sha256(p->s->hash, &(struct slice){(const uint8_t *)RULES, sizeof RULES - 1},
-                    1, id);
-        rules.rule_set = script_bytes(s->wrong ? RULE_SET : id, 32);
-        rules.size = sizeof RULES - 1; /* in parts of at most 7 bytes */
-        rules.text = script_bytes(
-            RULES + f->rule_text->from,
-            rules.size - f->rule_text->from < 7 ? rules.size - f->rule_text->from : 7);
-        out.body_case = BODY(RULE_TEXT_PAGE);
-        out.rule_text_page = &rules;
-    } else if (f->body_case == BODY(ENTRIES)) {
-        commit_make(p->s->hash, SCRIPT_OPENING, COMMIT_COUNTERPART_COUNTER,
-                    slice(number, 8), commitment);
-        e.event = LIAISON__V1__EVENT__EVENT_SUBMIT;
-        e.agency = (char *)(uintptr_t) "fr/prison";
-        e.counterpart = (char *)(uintptr_t) "fr/probation";
-        e.counterpart_counter_commitment = script_bytes(commitment, 32);
-        one[0] = script_bytes(packed, liaison__v1__ledger_entry__pack(&e, packed));
-        counter.seq = 4;
-        counter.counter = s->wrong ? 8 : 9;
-        counter.opening = script_bytes(SCRIPT_OPENING, 32);
-        entries.n_entries = entries.n_counters = 1;
-        entries.entries = one;
-        entries.counters = counters;
-        out.body_case = BODY(ENTRIES_PAGE);
-        out.entries_page = &entries;
-    } else {
-        peer_done(p, f->id);
-        return;
-    }
-    peer_send(p, f->id, &out);
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++)
+        if (ROWS[i].body == f->body_case) {
+            ROWS[i].answer(p, f, &out);
+            return;
+        }
+    peer_done(p, f->id);
 }
 
 static void play_about_log(struct peer *p)
